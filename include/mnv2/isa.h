@@ -1,0 +1,33 @@
+// Instruction sets: which kernels this build has, and which of them this machine can run.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace mnv2 {
+
+/// An instruction set that the kernels are compiled for, from the least to the most capable.
+enum class Isa {
+  portable,  ///< The compiler's baseline for the target; runs everywhere.
+  avx2,      ///< x86-64 with AVX2 and FMA.
+  avx512,    ///< x86-64 with AVX-512 F, BW, DQ and VL.
+};
+
+/// The name used by `--isa` and `MNV2_ISA`: "portable", "avx2", "avx512".
+std::string_view isa_name(Isa isa) noexcept;
+
+/// All instruction sets compiled into this library, least capable first.
+std::vector<Isa> compiled_isas();
+
+/// Those of `compiled_isas()` that this CPU and its operating system can run; never empty.
+std::vector<Isa> supported_isas();
+
+/// The most capable of `supported_isas()`.
+Isa best_isa();
+
+/// The instruction set called `name`.
+/// @throws Error{unsupported_isa} for an unknown name, or one that this machine or this build cannot run.
+Isa parse_isa(std::string_view name);
+
+}  // namespace mnv2

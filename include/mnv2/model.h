@@ -1,0 +1,114 @@
+// A model file: the architecture, the preprocessing, the labels and the weights of one network, as read and validated.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace mnv2 {
+
+/// y = min(max(x, min), max): ReLU6 is {0, 6}, ReLU is {0, inf}, linear is {-inf, inf}.
+struct Clamp {
+  float min = -std::numeric_limits<float>::infinity();
+  float max = std::numeric_limits<float>::infinity();
+
+  bool is_linear() const {
+    return min == -std::numeric_limits<float>::infinity() && max == std::numeric_limits<float>::infinity();
+  }
+  bool operator==(const Clamp&) const = default;
+};
+
+enum class LayerKind {
+  conv,       ///< Dense kernel x kernel convolution, weights [out_c, in_c, kernel, kernel].
+  depthwise,  ///< One kernel x kernel filter per channel, in_c == out_c, weights [out_c, 1, kernel, kernel].
+  pointwise,  ///< 1x1 convolution, weights [out_c, in_c, 1, 1].
+  linear,     ///< Fully connected, weights [out_c, in_c].
+};
+
+/// "conv", "depthwise", "pointwise" or "linear", as in the model file.
+std::string_view layer_kind_name(LayerKind kind) noexcept;
+
+/// One layer with BatchNorm folded in. Padding is (kernel - 1) / 2 on every side; every layer has a bias [out_c].
+struct Layer {
+  std::string name;  // the tensors are `<name>.weight` and `<name>.bias`
+  LayerKind kind = LayerKind::pointwise;
+  int in_c = 0;
+  int out_c = 0;
+  int kernel = 1;
+  int stride = 1;
+  Clamp clamp;
+
+  bool operator==(const Layer&) const = default;
+};
+
+/// An inverted residual (Sandler et al. 2018, Table 1): expand, depthwise, project, plus the input when `residual`.
+struct Block {
+  std::optional<Layer> expand;  // absent when the expansion factor is 1
+  Layer depthwise;
+  Layer project;
+  bool residual = false;
+
+  bool operator==(const Block&) const = default;
+};
+
+/// The layers of a network in the order of Sandler et al. 2018, Table 2.
+struct Architecture {
+  std::string name;  // e.g. "mobilenet_v2"
+  Layer stem;
+  std::vector<Block> blocks;
+  Layer head;        // followed by global average pooling
+  Layer classifier;
+
+  int num_classes() const { return classifier.out_c; }
+  int embedding_size() const { return head.out_c; }
+  /// All layers in order of execution.
+  std::vector<const Layer*> layers() const;
+
+  bool operator==(const Architecture&) const = default;
+};
+
+/// torchvision's classification transform: Resize(resize) on the short side, CenterCrop(crop), /255, (x - mean) / std.
+struct Preprocessing {
+  int resize = 256;  // pixels
+  int crop = 224;    // pixels
+  std::array<float, 3> mean{0.485f, 0.456f, 0.406f};  // RGB, for values in [0, 1]
+  std::array<float, 3> std{0.229f, 0.224f, 0.225f};
+
+  bool operator==(const Preprocessing&) const = default;
+};
+
+/// An immutable model file, mapped into memory. Cheap to copy; copies share the mapping. Safe to use from any
+/// number of threads.
+class Model {
+ public:
+  /// Maps and validates `path` (safetensors, as written by scripts/convert_torchvision.py). Every offset, shape,
+  /// product, count and value is checked.
+  /// @throws Error{file_not_found, file_unreadable, invalid_model}
+  static Model load(const std::filesystem::path& path);
+
+  const Architecture& architecture() const;
+  const Preprocessing& preprocessing() const;
+  /// One label per class, or empty when the file has none.
+  const std::vector<std::string>& labels() const;
+  /// Where the weights came from, as the converter wrote it, e.g. "torchvision MobileNet_V2_Weights.IMAGENET1K_V1".
+  const std::string& source() const;
+  const std::filesystem::path& path() const;
+  std::uint64_t file_bytes() const;
+
+  /// The weights of `layer` in PyTorch order (see LayerKind) and its bias [out_c]; they live as long as the model.
+  std::span<const float> weight(const Layer& layer) const;
+  std::span<const float> bias(const Layer& layer) const;
+
+ private:
+  struct Data;
+  explicit Model(std::shared_ptr<const Data> data) : data_(std::move(data)) {}
+  std::shared_ptr<const Data> data_;
+};
+
+}  // namespace mnv2

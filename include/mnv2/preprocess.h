@@ -1,0 +1,74 @@
+// Preprocessing: from decoded pixels to the network's input, bit for bit as torchvision with Pillow does it.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "mnv2/isa.h"
+#include "mnv2/model.h"
+
+namespace mnv2 {
+
+enum class ChannelOrder { rgb, bgr };
+
+/// Interleaved 8-bit pixels that somebody else owns.
+struct ImageView {
+  const std::uint8_t* data = nullptr;  // [height][row_bytes], 3 bytes a pixel
+  int width = 0;
+  int height = 0;
+  std::ptrdiff_t row_bytes = 0;
+  ChannelOrder order = ChannelOrder::rgb;
+};
+
+/// Three float planes (R, G, B) that somebody else owns; the network's input.
+struct PlanarView {
+  float* data = nullptr;  // [3][plane_stride], each plane [height][row_stride]
+  int width = 0;
+  int height = 0;
+  std::ptrdiff_t row_stride = 0;    // floats
+  std::ptrdiff_t plane_stride = 0;  // floats
+};
+
+/// Resize, centre crop and normalise (torchvision.transforms.Resize, CenterCrop, ToTensor, Normalize with Pillow's
+/// antialiased bilinear filter). Immutable: any number of threads may use one, each with its own Scratch.
+class Preprocessor {
+ public:
+  /// Buffers that calls reuse, one per thread.
+  class Scratch {
+   public:
+    Scratch();
+    ~Scratch();
+    Scratch(Scratch&&) noexcept;
+    Scratch& operator=(Scratch&&) noexcept;
+
+   private:
+    friend class Preprocessor;
+    struct Buffers;
+    std::unique_ptr<Buffers> buffers_;
+  };
+
+  /// @throws Error{invalid_argument} when crop or resize are not in 1..16384 or a std is not positive.
+  /// @throws Error{unsupported_isa}
+  explicit Preprocessor(const Preprocessing& preprocessing, Isa isa = best_isa());
+
+  const Preprocessing& preprocessing() const { return preprocessing_; }
+
+  /// The crop as 8-bit RGB, out: [crop][crop][3]. Where the crop reaches over the resized image (crop > resize), it
+  /// is black, as torchvision pads.
+  /// @throws Error{invalid_argument} for an empty image.
+  void crop(const ImageView& image, Scratch& scratch, std::uint8_t* out) const;
+
+  /// The crop, normalised, into `out`, which is crop x crop; only those elements are written.
+  /// @throws Error{invalid_argument} for an empty image or an `out` of another size.
+  void operator()(const ImageView& image, Scratch& scratch, const PlanarView& out) const;
+
+ private:
+  Preprocessing preprocessing_;
+  Isa isa_;
+  std::array<std::array<float, 256>, 3> normalised_;  // [RGB][value]: (value / 255 - mean) / std in float32
+};
+
+}  // namespace mnv2

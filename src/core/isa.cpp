@@ -1,0 +1,72 @@
+#include "mnv2/isa.h"
+
+#include <array>
+#include <string>
+
+#include "mnv2/error.h"
+
+namespace mnv2 {
+namespace {
+
+#if defined(__x86_64__)
+constexpr std::array kCompiled{Isa::portable, Isa::avx2, Isa::avx512};
+#else
+constexpr std::array kCompiled{Isa::portable};
+#endif
+
+bool cpu_supports(Isa isa) {
+  switch (isa) {
+    case Isa::portable: return true;
+#if defined(__x86_64__)
+    // The compiler's runtime checks XGETBV too: the operating system must save the wider registers.
+    case Isa::avx2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    case Isa::avx512:
+      return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+             __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#endif
+    default: return false;
+  }
+}
+
+std::string join_names(const std::vector<Isa>& isas) {
+  std::string names;
+  for (const Isa isa : isas) names.append(names.empty() ? "" : ", ").append(isa_name(isa));
+  return names;
+}
+
+}  // namespace
+
+std::string_view isa_name(Isa isa) noexcept {
+  switch (isa) {
+    case Isa::portable: return "portable";
+    case Isa::avx2: return "avx2";
+    case Isa::avx512: return "avx512";
+  }
+  return "unknown";
+}
+
+std::vector<Isa> compiled_isas() { return {kCompiled.begin(), kCompiled.end()}; }
+
+std::vector<Isa> supported_isas() {
+  std::vector<Isa> supported;
+  for (const Isa isa : kCompiled)
+    if (cpu_supports(isa)) supported.push_back(isa);
+  return supported;
+}
+
+Isa best_isa() { return supported_isas().back(); }
+
+Isa parse_isa(std::string_view name) {
+  for (const Isa isa : {Isa::portable, Isa::avx2, Isa::avx512}) {
+    if (isa_name(isa) != name) continue;
+    for (const Isa compiled : kCompiled)
+      if (compiled == isa && cpu_supports(isa)) return isa;
+    throw Error(ErrorCode::unsupported_isa, "instruction set '" + std::string(name) +
+                                                "': this machine and build can run " + join_names(supported_isas()));
+  }
+  throw Error(ErrorCode::unsupported_isa,
+              "instruction set '" + std::string(name) + "': unknown, expected one of " + join_names(compiled_isas()));
+}
+
+}  // namespace mnv2

@@ -1,0 +1,16 @@
+// All kernels, compiled for one instruction set. Everything but the table stays in anonymous namespaces, so that no
+// code made with these compiler flags can replace code that other CPUs run.
+#include "kernels/simd_avx2.h"
+
+#include "kernels/fma_peak-inl.h"
+#include "kernels/isa_tables.h"
+
+namespace mnv2::kernels {
+
+const KernelTable kAvx2Kernels{
+    .isa = Isa::avx2,
+    .lanes = Vec::kLanes,
+    .fma_peak = fma_peak,
+};
+
+}  // namespace mnv2::kernels

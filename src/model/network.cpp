@@ -1,0 +1,1 @@
+#include "mnv2/network.h"
