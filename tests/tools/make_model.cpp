@@ -1,0 +1,40 @@
+// make_model: writes a complete model file with random weights, for command-line tests without Python or real
+// weights.
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <exception>
+#include <iostream>
+#include <string>
+
+#include "support/model_builder.h"
+
+int main(int argc, char** argv) {
+  CLI::App app{"Write a model file with random weights."};
+  std::string output;
+  int classes = 10;
+  std::uint32_t seed = 1;
+  bool with_labels = false;
+  bool full = false;
+  mnv2::Preprocessing preprocessing{.resize = 36, .crop = 32};
+  app.add_option("OUTPUT", output, "The .safetensors file to write")->required();
+  app.add_option("--classes", classes, "How many classes")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
+  app.add_option("--seed", seed, "Seed of the weights")->capture_default_str();
+  app.add_option("--resize", preprocessing.resize, "Short side after resizing, pixels")
+      ->capture_default_str();
+  app.add_option("--crop", preprocessing.crop, "Side of the centre crop, pixels")->capture_default_str();
+  app.add_flag("--labels", with_labels, "Put labels \"class 0\", \"class 1\", ... into the file");
+  app.add_flag("--full", full, "MobileNetV2 1.0 instead of three small blocks");
+  CLI11_PARSE(app, argc, argv);
+
+  const auto architecture =
+      full ? mnv2::test::mobilenet_v2_architecture(classes) : mnv2::test::tiny_architecture(classes);
+  try {
+    const auto labels = with_labels ? mnv2::test::numbered_labels(classes) : std::vector<std::string>{};
+    mnv2::test::write_file(output, mnv2::test::serialize_model(architecture, preprocessing, labels, seed));
+  } catch (const std::exception& e) {
+    std::cerr << "make_model: " << e.what() << '\n';
+    return 1;
+  }
+}
