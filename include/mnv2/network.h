@@ -15,7 +15,7 @@ namespace mnv2 {
 class Workspace;
 
 struct NetworkOptions {
-  std::optional<Isa> isa;  // the best of this machine when absent
+  std::optional<Isa> isa = {};  // the best of this machine when absent
   int input_h = 0;         // pixels; 0: the model's crop
   int input_w = 0;
 };
@@ -42,6 +42,7 @@ class Network {
 
   /// Runs the network on `workspace.input()`.
   /// @param logits [num_classes], written.
+  /// @throws Error{invalid_argument} when `logits` has another size.
   /// The result does not depend on the number of threads of `workspace`, to the last bit.
   void forward(Workspace& workspace, std::span<float> logits) const;
 

@@ -1,22 +1,116 @@
-// Kernels: the inner loops, one table of function pointers per instruction set.
+// Kernels: the inner loops of the network, one table of function pointers per instruction set.
+//
+// V is the number of floats in a vector: 4 (portable), 8 (AVX2), 16 (AVX-512). Activations are in nChwVc: channels in
+// blocks of V, [ceil(C / V)][rows][columns][V]; the channels that pad the last block are zero. So a run of pixels of
+// one block is contiguous, and the address of pixel p, channel lane l is base + (p * V + l).
+// Kernels are noexcept, allocate nothing and trust their arguments: the plan (model/) is checked once, at load.
 #pragma once
+
+#include <cstddef>
+#include <cstdint>
 
 #include "mnv2/isa.h"
 
 namespace mnv2::kernels {
 
-/// The kernels of one instruction set. Each field's contract stands at its type.
+/// Where the pixels of a tensor in nChwVc stand: pixel p of channel block b is at
+/// data + b * block_stride + (offsets ? offsets[p] : p * V).
+struct PixelMap {
+  float* data = nullptr;
+  std::ptrdiff_t block_stride = 0;          // floats
+  const std::int32_t* offsets = nullptr;    // [pixels], floats; null: contiguous
+};
+
+/// A 1x1 convolution (a matrix product) of `pixels` contiguous pixels with one panel of weights:
+///   output[p][n] = min(max(start + sum over c ascending of input[p][c] * weights[c][n] + residual[p][n],
+///                          clamp_min), clamp_max)
+/// `start` is bias[n], or what output holds when `accumulate`. For each output the terms are added in this order, one
+/// fused multiply-add each, whatever tile it falls into: so a sum may be cut into several calls, over the channels or
+/// over the pixels, and keeps every bit. `residual` may be the output itself.
+struct PointwiseArgs {
+  const float* input = nullptr;    // [ceil(in_c / V)][input_block_stride]
+  std::ptrdiff_t input_block_stride = 0;
+  const float* weights = nullptr;  // [in_c][vectors * V]
+  const float* bias = nullptr;     // [vectors * V]; not read when accumulate
+  PixelMap output = {};            // [vectors] blocks
+  PixelMap residual = {};          // no data: none
+  int in_c = 0;
+  int pixels = 0;
+  int vectors = 0;  // of the panel: 1 or 2 (kMaxPanelVectors)
+  bool accumulate = false;
+  float clamp_min = 0;
+  float clamp_max = 0;
+};
+
+/// Output channels of a panel of pointwise weights: at most this many vectors.
+inline constexpr int kMaxPanelVectors = 2;
+
+/// A fully connected layer for one panel: output[n] = start + sum over c ascending of input[c] * weights[c][n].
+struct LinearArgs {
+  const float* input = nullptr;    // [in_c]
+  const float* weights = nullptr;  // [in_c][kLinearVectors * V]
+  const float* bias = nullptr;     // [kLinearVectors * V]; not read when accumulate
+  float* output = nullptr;         // [kLinearVectors * V]
+  int in_c = 0;
+  bool accumulate = false;  // start from what output holds
+};
+
+/// Output vectors of a panel of fully connected weights: eight chains hide the latency of two FMA units.
+inline constexpr int kLinearVectors = 8;
+
+/// A 3x3 depthwise convolution of one channel block, `out_rows` (1 or 2) rows of out_w pixels. The input is a list of
+/// row pointers, so padding rows cost nothing and nothing is copied: row i of the window is rows[i], (out_rows - 1) *
+/// stride + 3 of them, each pointing at the column left of the image; columns -1 and in_w are there and zero.
+struct DepthwiseArgs {
+  const float* rows[5] = {};       // [in_w + 2][V] each
+  const float* weights = nullptr;  // [9][V] filter taps in row order, then [V] bias
+  float* output = nullptr;         // [out_rows][output_row_stride]
+  std::ptrdiff_t output_row_stride = 0;  // floats
+  int out_rows = 0;
+  int out_w = 0;
+  int stride = 0;  // 1 or 2
+  float clamp_min = 0;
+  float clamp_max = 0;
+};
+
+/// A dense convolution of planes, one row of out_w pixels, one panel of output channels. `input` is the top left tap
+/// of the first pixel in the first plane; the planes have their padding around the image. Tap i of pixel p is
+/// input[tap_offsets[i] + p * stride].
+struct StemArgs {
+  const float* input = nullptr;
+  const std::int32_t* tap_offsets = nullptr;  // [taps], floats
+  const float* weights = nullptr;             // [taps][vectors * V]
+  const float* bias = nullptr;                // [vectors * V]
+  float* output = nullptr;                    // [vectors][output_block_stride], pixels contiguous
+  std::ptrdiff_t output_block_stride = 0;
+  int taps = 0;     // planes * kernel * kernel
+  int out_w = 0;
+  int stride = 0;   // 1 or 2
+  int vectors = 0;  // 1 or 2
+  float clamp_min = 0;
+  float clamp_max = 0;
+};
+
+/// The kernels of one instruction set.
 struct KernelTable {
   Isa isa;
-  int lanes;  // floats in a vector, V in the contracts: 4, 8 or 16
+  int lanes;  // V
+
+  void (*pointwise)(const PointwiseArgs&) noexcept;
+  void (*linear)(const LinearArgs&) noexcept;
+  void (*depthwise)(const DepthwiseArgs&) noexcept;
+  void (*stem)(const StemArgs&) noexcept;
+
+  /// sum[l] = sum over p ascending of input[p][l], for one channel block: input [pixels][V], sum [V].
+  void (*sum_pixels)(const float* input, int pixels, float* sum) noexcept;
 
   /// Does `iterations` rounds of independent fused multiply-adds in registers; returns the floating point operations
   /// of one round.
   double (*fma_peak)(long iterations) noexcept;
 };
 
-/// The table for `isa`, which must be one of supported_isas().
-/// @throws Error{unsupported_isa}
+/// The table for `isa`.
+/// @throws Error{unsupported_isa} when this machine or build cannot run it.
 const KernelTable& kernel_table(Isa isa);
 
 }  // namespace mnv2::kernels

@@ -7,12 +7,15 @@ namespace {
 
 struct Vec {
   static constexpr int kLanes = 8;
+  static constexpr int kAccumulators = 12;  // of a register tile: 16 registers
   __m256 v;
 
   static Vec load(const float* p) { return {_mm256_loadu_ps(p)}; }
   static Vec broadcast(const float* p) { return {_mm256_broadcast_ss(p)}; }
   static Vec set(float x) { return {_mm256_set1_ps(x)}; }
   void store(float* p) const { _mm256_storeu_ps(p, v); }
+  /// Tells the optimiser that the value is used.
+  void keep() { __asm__ volatile("" : "+x"(v)); }
 };
 
 inline Vec fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }

@@ -7,6 +7,7 @@ namespace {
 
 struct Vec {
   static constexpr int kLanes = 4;
+  static constexpr int kAccumulators = 8;  // of a register tile: 16 registers, and products need some
   typedef float Native __attribute__((vector_size(16)));
   Native v;
 
@@ -18,6 +19,14 @@ struct Vec {
   static Vec broadcast(const float* p) { return {Native{*p, *p, *p, *p}}; }
   static Vec set(float x) { return {Native{x, x, x, x}}; }
   void store(float* p) const { std::memcpy(p, &v, sizeof(v)); }
+  /// Tells the optimiser that the value is used.
+  void keep() {
+#if defined(__x86_64__)
+    __asm__ volatile("" : "+x"(v));
+#else
+    __asm__ volatile("" : "+m"(v));
+#endif
+  }
 };
 
 inline Vec fma(Vec a, Vec b, Vec c) { return {a.v * b.v + c.v}; }

@@ -1,1 +1,226 @@
 #include "mnv2/network.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <utility>
+
+#include "core/aligned_buffer.h"
+#include "core/thread_pool.h"
+#include "kernels/kernels.h"
+#include "mnv2/error.h"
+#include "model/plan.h"
+#include "model/run_block.h"
+
+namespace mnv2 {
+namespace {
+
+constexpr int kMaxInputSize = 4096;
+constexpr int kMaxThreads = 1024;
+
+int checked_size(int size, int fallback, const char* name) {
+  const int result = size == 0 ? fallback : size;
+  if (result < 1 || result > kMaxInputSize)
+    throw Error(ErrorCode::invalid_argument, std::string(name) + ": " + std::to_string(result) + ", expected 1 to " +
+                                                 std::to_string(kMaxInputSize) + " pixels");
+  return result;
+}
+
+}  // namespace
+
+struct Network::Impl {
+  Model model;
+  Isa isa;
+  const kernels::KernelTable& kernels;
+  NetworkPlan plan;
+  AlignedBuffer arena;  // [plan.arena_size] packed weights
+
+  Impl(const Model& m, const NetworkOptions& options)
+      : model(m),
+        isa(options.isa.value_or(best_isa())),
+        kernels(kernels::kernel_table(isa)),
+        plan(make_plan(model.architecture(), kernels.lanes,
+                       checked_size(options.input_h, m.preprocessing().crop, "input height"),
+                       checked_size(options.input_w, m.preprocessing().crop, "input width"))),
+        arena(plan.arena_size) {
+    pack_weights(plan, model, arena.data());
+  }
+};
+
+struct Workspace::Impl {
+  ThreadPool pool;
+  AlignedBuffer planes;                      // [3][input_h + 2][input_row_stride], a zero border around each plane
+  std::array<AlignedBuffer, 2> activations;  // the input and the output of a block, in turn
+  AlignedBuffer shared_depthwise;
+  AlignedBuffer zero_row;
+  AlignedBuffer features;  // [embedding vectors * V] pooled
+  AlignedBuffer logits;    // [classifier panels * kLinearVectors * V]
+  std::vector<AlignedBuffer> thread_memory;
+  RunContext context;
+  int input_h, input_w, embedding_size;
+
+  Impl(const Network::Impl& network, int threads)
+      : pool(threads),
+        planes(network.plan.input_plane_stride * 3),
+        activations{AlignedBuffer(network.plan.activation_size), AlignedBuffer(network.plan.activation_size)},
+        shared_depthwise(threads > 1 ? network.plan.shared_depthwise_size : 0),
+        zero_row(network.plan.zero_row_size),
+        features(padded(network.plan.head.layer->out_c, network.plan.lanes)),
+        logits(network.plan.classifier.panels.size() * kernels::kLinearVectors * network.plan.lanes),
+        context{.plan = network.plan,
+                .kernels = network.kernels,
+                .arena = network.arena.data(),
+                .pool = pool,
+                .threads = {},
+                .shared_depthwise = shared_depthwise.data(),
+                .zero_row = zero_row.data()},
+        input_h(network.plan.input_h),
+        input_w(network.plan.input_w),
+        embedding_size(network.plan.head.layer->out_c) {
+    const std::size_t rows = padded(network.plan.rows_size, kCacheLine);
+    const std::size_t depthwise = padded(network.plan.depthwise_size, kCacheLine);
+    for (int t = 0; t < threads; ++t) {
+      AlignedBuffer& memory = thread_memory.emplace_back(rows + depthwise + network.plan.head_size);
+      context.threads.push_back(
+          {.rows = memory.data(), .depthwise = memory.data() + rows, .head = memory.data() + rows + depthwise});
+    }
+  }
+
+  static constexpr std::size_t kCacheLine = 16;  // floats
+  static std::size_t padded(std::size_t size, std::size_t multiple) {
+    return (size + multiple - 1) / multiple * multiple;
+  }
+};
+
+namespace {
+
+/// The stem on its own, where block 0 cannot take it in.
+void run_stem(const RunContext& context, const float* planes, float* tensor) {
+  const TensorPlan& out = context.plan.stem_output;
+  context.pool.run([&](int t) {
+    float* output = tensor;
+    const Range rows = split(out.h, context.pool.threads(), t);
+    if (out.padded_columns) {
+      zero_columns(output, out.vectors, out.block_stride, rows, out.w, context.plan.lanes);
+      output += context.plan.lanes;
+    }
+    for (int y = rows.begin; y < rows.end; ++y)
+      for (const PanelPlan& panel : context.plan.stem.panels)
+        run_stem_row(context, panel, planes, y, output + panel.first_vector * out.block_stride + y * out.row_stride,
+                     out.block_stride);
+  });
+}
+
+/// Head and global average pooling, panel by panel: the head's map, the widest of the network, is never stored.
+void run_head(const RunContext& context, const float* input, float* features) {
+  const TensorPlan& in = context.plan.features;
+  const Layer& layer = *context.plan.head.layer;
+  const int lanes = context.plan.lanes;
+  const auto& panels = context.plan.head.panels;
+  context.pool.run([&](int t) {
+    const Range mine = split(static_cast<int>(panels.size()), context.pool.threads(), t);
+    float* map = context.threads[t].head;  // [panel vectors][pixels][V]
+    const std::ptrdiff_t block = std::ptrdiff_t{in.pixels()} * lanes;
+    for (int i = mine.begin; i < mine.end; ++i) {
+      const PanelPlan& panel = panels[i];
+      context.kernels.pointwise({.input = input,
+                                 .input_block_stride = in.block_stride,
+                                 .weights = context.arena + panel.weights,
+                                 .bias = context.arena + panel.bias,
+                                 .output = {.data = map, .block_stride = block},
+                                 .in_c = in.c,
+                                 .pixels = in.pixels(),
+                                 .vectors = panel.vectors,
+                                 .clamp_min = layer.clamp.min,
+                                 .clamp_max = layer.clamp.max});
+      for (int v = 0; v < panel.vectors; ++v) {
+        float* pooled = features + (panel.first_vector + v) * lanes;
+        context.kernels.sum_pixels(map + v * block, in.pixels(), pooled);
+        for (int l = 0; l < lanes; ++l) pooled[l] /= static_cast<float>(in.pixels());
+      }
+    }
+  });
+}
+
+void run_classifier(const RunContext& context, const float* features, float* logits) {
+  const auto& panels = context.plan.classifier.panels;
+  context.pool.run([&](int t) {
+    const Range mine = split(static_cast<int>(panels.size()), context.pool.threads(), t);
+    for (int i = mine.begin; i < mine.end; ++i)
+      context.kernels.linear({.input = features,
+                              .weights = context.arena + panels[i].weights,
+                              .bias = context.arena + panels[i].bias,
+                              .output = logits + panels[i].first_vector * context.plan.lanes,
+                              .in_c = context.plan.classifier.layer->in_c});
+  });
+}
+
+}  // namespace
+
+Network::Network(const Model& model, const NetworkOptions& options)
+    : impl_(std::make_unique<const Impl>(model, options)) {}
+Network::~Network() = default;
+Network::Network(Network&&) noexcept = default;
+Network& Network::operator=(Network&&) noexcept = default;
+
+const Model& Network::model() const { return impl_->model; }
+Isa Network::isa() const { return impl_->isa; }
+int Network::input_h() const { return impl_->plan.input_h; }
+int Network::input_w() const { return impl_->plan.input_w; }
+int Network::num_classes() const { return impl_->plan.classifier.layer->out_c; }
+int Network::embedding_size() const { return impl_->plan.head.layer->out_c; }
+std::int64_t Network::multiply_adds() const { return impl_->plan.multiply_adds; }
+
+/// The paper's order (Sandler et al. 2018, Table 2): a full convolution, bottlenecks, a 1x1 convolution, average
+/// pooling, and the classifier. A block without expansion at the start takes the stem in.
+void Network::forward(Workspace& workspace, std::span<float> logits) const {
+  if (logits.size() != std::size_t(num_classes()))
+    throw Error(ErrorCode::invalid_argument, "logits: room for " + std::to_string(logits.size()) + ", expected " +
+                                                 std::to_string(num_classes()));
+  Workspace::Impl& w = *workspace.impl_;
+  const RunContext& context = w.context;
+  const NetworkPlan& plan = impl_->plan;
+  const float* current = w.planes.data();
+  float* next = w.activations[0].data();
+  float* other = w.activations[1].data();
+  const auto advance = [&] { current = std::exchange(next, std::exchange(other, next)); };
+
+  if (!plan.stem.panels.empty()) {
+    run_stem(context, current, next);
+    advance();
+  }
+  for (const BlockPlan& block : plan.blocks) {
+    run_block(context, block, current, next);
+    advance();
+  }
+  run_head(context, current, w.features.data());
+  run_classifier(context, w.features.data(), w.logits.data());
+  std::copy_n(w.logits.data(), logits.size(), logits.begin());
+}
+
+Workspace::Workspace(const Network& network, int threads) {
+  if (threads < 1 || threads > kMaxThreads)
+    throw Error(ErrorCode::invalid_argument,
+                "threads: " + std::to_string(threads) + ", expected 1 to " + std::to_string(kMaxThreads));
+  impl_ = std::make_unique<Impl>(*network.impl_, threads);
+}
+Workspace::~Workspace() = default;
+Workspace::Workspace(Workspace&&) noexcept = default;
+Workspace& Workspace::operator=(Workspace&&) noexcept = default;
+
+int Workspace::threads() const { return impl_->pool.threads(); }
+
+PlanarView Workspace::input() {
+  const NetworkPlan& plan = impl_->context.plan;
+  return {.data = impl_->planes.data() + plan.input_row_stride + 1,
+          .width = impl_->input_w,
+          .height = impl_->input_h,
+          .row_stride = plan.input_row_stride,
+          .plane_stride = plan.input_plane_stride};
+}
+
+std::span<const float> Workspace::embedding() const {
+  return {impl_->features.data(), std::size_t(impl_->embedding_size)};
+}
+
+}  // namespace mnv2

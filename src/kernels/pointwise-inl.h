@@ -1,0 +1,126 @@
+// Pointwise convolution and fully connected layers: register tiles of pixels x output vectors over the input channels.
+#pragma once
+
+#include <utility>  // std::integer_sequence: types only, nothing inline
+
+#include "kernels/kernels.h"
+#include "kernels/tile-inl.h"
+
+namespace {
+
+using mnv2::kernels::kLinearVectors;
+using mnv2::kernels::LinearArgs;
+using mnv2::kernels::PixelMap;
+using mnv2::kernels::PointwiseArgs;
+
+MNV2_INLINE float* pixel_address(const PixelMap& map, int block, int pixel) {
+  return map.data + block * map.block_stride + (map.offsets ? map.offsets[pixel] : std::ptrdiff_t{pixel} * V);
+}
+
+/// One input channel: `x` is that channel of the tile's first pixel, `w` its row of the weight panel. Per pixel one
+/// broadcast serves N fused multiply-adds.
+template <int M, int N>
+MNV2_INLINE void multiply_channel(const float* x, const float* w, Vec (&acc)[M][N]) {
+  Vec weight[N];
+#pragma GCC unroll 8
+  for (int n = 0; n < N; ++n) weight[n] = Vec::load(w + n * V);
+#pragma GCC unroll 28
+  for (int m = 0; m < M; ++m) {
+    const Vec value = Vec::broadcast(x + m * V);
+#pragma GCC unroll 8
+    for (int n = 0; n < N; ++n) acc[m][n] = fma(value, weight[n], acc[m][n]);
+  }
+}
+
+/// All input channels. `x` walks through the lanes of a block, then jumps to the next block.
+template <int M, int N>
+MNV2_INLINE void multiply_channels(const float* x, std::ptrdiff_t block_stride, const float* w, int in_c,
+                                   Vec (&acc)[M][N]) {
+  int c = in_c;
+  for (; c >= V; c -= V) {
+    for (int lane = 0; lane < V; lane += 4) {
+#pragma GCC unroll 4
+      for (int l = 0; l < 4; ++l) multiply_channel(x + lane + l, w + l * N * V, acc);
+      w += 4 * N * V;
+    }
+    x += block_stride;
+  }
+  for (; c > 0; --c, ++x, w += N * V) multiply_channel(x, w, acc);
+}
+
+template <int M, int N>
+void pointwise_tile(const PointwiseArgs& a, int pixel) noexcept {
+  Vec acc[M][N];
+  if (a.accumulate) {
+#pragma GCC unroll 28
+    for (int m = 0; m < M; ++m)
+#pragma GCC unroll 8
+      for (int n = 0; n < N; ++n) acc[m][n] = Vec::load(pixel_address(a.output, n, pixel + m));
+  } else {
+#pragma GCC unroll 8
+    for (int n = 0; n < N; ++n) {
+      const Vec bias = Vec::load(a.bias + n * V);
+#pragma GCC unroll 28
+      for (int m = 0; m < M; ++m) acc[m][n] = bias;
+    }
+  }
+  multiply_channels(a.input + std::ptrdiff_t{pixel} * V, a.input_block_stride, a.weights, a.in_c, acc);
+  if (a.residual.data != nullptr) {
+#pragma GCC unroll 28
+    for (int m = 0; m < M; ++m)
+#pragma GCC unroll 8
+      for (int n = 0; n < N; ++n) acc[m][n] = add(acc[m][n], Vec::load(pixel_address(a.residual, n, pixel + m)));
+  }
+  if (!is_linear(a.clamp_min, a.clamp_max)) {
+    const Vec lo = Vec::set(a.clamp_min);
+    const Vec hi = Vec::set(a.clamp_max);
+#pragma GCC unroll 28
+    for (int m = 0; m < M; ++m)
+#pragma GCC unroll 8
+      for (int n = 0; n < N; ++n) acc[m][n] = clamp(acc[m][n], lo, hi);
+  }
+#pragma GCC unroll 28
+  for (int m = 0; m < M; ++m)
+#pragma GCC unroll 8
+    for (int n = 0; n < N; ++n) acc[m][n].store(pixel_address(a.output, n, pixel + m));
+}
+
+using PointwiseTile = void (*)(const PointwiseArgs&, int pixel) noexcept;
+
+/// Tiles of N output vectors by their number of pixels: tile[m - 1] handles m pixels.
+template <int N, typename Sizes = std::make_integer_sequence<int, max_tile_pixels(N)>>
+struct PointwiseTiles;
+template <int N, int... I>
+struct PointwiseTiles<N, std::integer_sequence<int, I...>> {
+  static constexpr PointwiseTile tile[] = {pointwise_tile<I + 1, N>...};
+};
+
+/// Splits the pixels into the fewest tiles and makes these as equal as can be, so that none is left with few
+/// accumulators and the latency of its FMAs bare.
+template <int N>
+MNV2_INLINE void pointwise_panel(const PointwiseArgs& a) {
+  int tiles = (a.pixels + max_tile_pixels(N) - 1) / max_tile_pixels(N);
+  for (int pixel = 0; tiles > 0; --tiles) {
+    const int size = (a.pixels - pixel + tiles - 1) / tiles;
+    PointwiseTiles<N>::tile[size - 1](a, pixel);
+    pixel += size;
+  }
+}
+
+void pointwise(const PointwiseArgs& a) noexcept {
+  if (a.vectors == 1)
+    pointwise_panel<1>(a);
+  else
+    pointwise_panel<2>(a);
+}
+
+void linear(const LinearArgs& a) noexcept {
+  Vec acc[1][kLinearVectors];
+#pragma GCC unroll 8
+  for (int n = 0; n < kLinearVectors; ++n) acc[0][n] = Vec::load((a.accumulate ? a.output : a.bias) + n * V);
+  multiply_channels(a.input, V, a.weights, a.in_c, acc);
+#pragma GCC unroll 8
+  for (int n = 0; n < kLinearVectors; ++n) acc[0][n].store(a.output + n * V);
+}
+
+}  // namespace

@@ -1,0 +1,214 @@
+#include "model/plan.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+
+#include "kernels/kernels.h"
+#include "mnv2/error.h"
+
+namespace mnv2 {
+namespace {
+
+using kernels::kLinearVectors;
+using kernels::kMaxPanelVectors;
+
+// Maps of at most this many pixels are run by chunks of hidden channels, larger ones by bands of rows. By bands the
+// weights are read once a band and by chunks the projection's sums are; the two cost the same near 24 x 24.
+constexpr int kMaxChunkedPixels = 24 * 24;
+// Output rows of a band: more rows share the two halo rows of a band, fewer keep its buffers in the L2 cache.
+constexpr int kBandRows = 4;
+// Hidden channels of a chunk, about: its two buffers and its weights should stay in the L2 cache.
+constexpr int kChunkChannels = 96;
+
+int divide_up(int a, int b) { return (a + b - 1) / b; }
+
+int conv_out(int in, int stride) { return (in - 1) / stride + 1; }  // kernel 3, padding 1
+
+/// Hands out the arena, each piece aligned to a cache line.
+class ArenaLayout {
+ public:
+  std::size_t take(std::size_t floats) {
+    const std::size_t at = size_;
+    size_ += (floats + 15) / 16 * 16;
+    return at;
+  }
+  std::size_t size() const { return size_; }
+
+ private:
+  std::size_t size_ = 0;
+};
+
+/// Offsets of `rows` rows of w pixels that have a padding column on either side.
+std::vector<std::int32_t> padded_offsets(int rows, int w, int lanes) {
+  std::vector<std::int32_t> offsets(std::size_t(rows) * w);
+  for (int y = 0, p = 0; y < rows; ++y)
+    for (int x = 0; x < w; ++x, ++p) offsets[p] = (y * (w + 2) + x + 1) * lanes;
+  return offsets;
+}
+
+TensorPlan make_tensor(int c, int h, int w, int lanes, bool padded_columns) {
+  TensorPlan t{.c = c, .h = h, .w = w, .vectors = divide_up(c, lanes), .padded_columns = padded_columns};
+  t.row_stride = std::ptrdiff_t{w + (padded_columns ? 2 : 0)} * lanes;
+  t.block_stride = h * t.row_stride;
+  if (t.block_stride > std::numeric_limits<std::int32_t>::max())
+    throw Error(ErrorCode::invalid_argument, "input size: a map of " + std::to_string(h) + " x " +
+                                                 std::to_string(w) + " is too large for this network");
+  if (padded_columns) t.offsets = padded_offsets(h, w, lanes);
+  return t;
+}
+
+class Planner {
+ public:
+  Planner(const Architecture& architecture, int lanes, int input_h, int input_w)
+      : architecture_(architecture), lanes_(lanes) {
+    plan_.lanes = lanes;
+    plan_.input_h = input_h;
+    plan_.input_w = input_w;
+  }
+
+  NetworkPlan make() {
+    plan_input();
+    const std::vector<Block>& blocks = architecture_.blocks;
+    const auto reads_rows = [&](std::size_t i) { return i < blocks.size() && !blocks[i].expand; };
+    const bool fuse_stem = reads_rows(0) && !blocks.front().residual;
+    TensorPlan current = plan_stem(fuse_stem, reads_rows(0) && !fuse_stem);
+    for (std::size_t i = 0; i < blocks.size(); ++i) {
+      const RowSource source = blocks[i].expand        ? RowSource::expand
+                               : i == 0 && fuse_stem ? RowSource::stem
+                                                       : RowSource::input;
+      current = plan_block(blocks[i], source, current, reads_rows(i + 1));
+    }
+    plan_tail(current);
+    plan_.arena_size = arena_.size();
+    return std::move(plan_);
+  }
+
+ private:
+  void plan_input() {
+    plan_.input_row_stride = plan_.input_w + 2;
+    plan_.input_plane_stride = plan_.input_row_stride * (plan_.input_h + 2);
+    for (int plane = 0; plane < architecture_.stem.in_c; ++plane)
+      for (int ky = 0; ky < 3; ++ky)
+        for (int kx = 0; kx < 3; ++kx)
+          plan_.stem_taps.push_back(
+              static_cast<std::int32_t>(plane * plan_.input_plane_stride + ky * plan_.input_row_stride + kx));
+  }
+
+  TensorPlan plan_stem(bool fused, bool padded_output) {
+    const Layer& stem = architecture_.stem;
+    TensorPlan output = make_tensor(stem.out_c, conv_out(plan_.input_h, stem.stride),
+                                    conv_out(plan_.input_w, stem.stride), lanes_, padded_output);
+    plan_.stem_output = output;
+    plan_.stem.layer = &stem;
+    count(stem, output, std::int64_t{9} * stem.in_c);
+    if (!fused) {
+      plan_.stem.panels = take_panels(0, output.vectors, stem.in_c * 9);
+      store(output);
+    }
+    return output;
+  }
+
+  TensorPlan plan_block(const Block& block, RowSource source, TensorPlan input, bool padded_output) {
+    BlockPlan b{.block = &block, .source = source, .input = std::move(input)};
+    b.hidden_c = block.depthwise.out_c;
+    b.hidden_vectors = divide_up(b.hidden_c, lanes_);
+    b.output = make_tensor(block.project.out_c, conv_out(b.input.h, b.stride()), conv_out(b.input.w, b.stride()),
+                           lanes_, padded_output);
+
+    b.banded = b.input.pixels() > kMaxChunkedPixels;
+    b.band_rows = b.banded ? std::min(kBandRows, b.output.h) : b.output.h;
+    if (source != RowSource::input) {
+      // A banded block keeps the rows that one band's windows cover.
+      b.ring_rows = b.banded ? std::min((b.band_rows - 1) * b.stride() + 3, b.input.h) : b.input.h;
+      b.ring_offsets = padded_offsets(b.ring_rows, b.input.w, lanes_);
+    }
+    plan_chunks(b);
+    size_buffers(b);
+
+    if (block.expand) count(*block.expand, b.input, block.expand->in_c);
+    count(block.depthwise, b.output, 9);
+    count(block.project, b.output, block.project.in_c);
+    TensorPlan output = b.output;
+    plan_.blocks.push_back(std::move(b));
+    return output;
+  }
+
+  /// Cuts the hidden channels into chunks, even in size and of whole panels, and places their weights.
+  void plan_chunks(BlockPlan& b) {
+    const int panels = divide_up(b.hidden_vectors, kMaxPanelVectors);
+    const int panels_per_chunk = std::max(1, kChunkChannels / (lanes_ * kMaxPanelVectors));
+    const int chunks = b.banded ? 1 : divide_up(panels, panels_per_chunk);
+    for (int i = 0; i < chunks; ++i) {
+      ChunkPlan chunk;
+      chunk.first_vector = panels * i / chunks * kMaxPanelVectors;
+      chunk.vectors = std::min(panels * (i + 1) / chunks * kMaxPanelVectors, b.hidden_vectors) - chunk.first_vector;
+      chunk.channels = std::min(chunk.vectors * lanes_, b.hidden_c - chunk.first_vector * lanes_);
+      if (b.source == RowSource::expand)
+        chunk.produce = take_panels(chunk.first_vector, chunk.vectors, b.block->expand->in_c);
+      else if (b.source == RowSource::stem)
+        chunk.produce = take_panels(chunk.first_vector, chunk.vectors, architecture_.stem.in_c * 9);
+      chunk.depthwise = arena_.take(std::size_t(chunk.vectors) * 10 * lanes_);
+      chunk.project = take_panels(0, b.output.vectors, chunk.channels);
+      b.chunks.push_back(std::move(chunk));
+    }
+  }
+
+  void size_buffers(const BlockPlan& b) {
+    store(b.output);
+    int most_vectors = 0;
+    for (const ChunkPlan& chunk : b.chunks) most_vectors = std::max(most_vectors, chunk.vectors);
+    const std::size_t row = std::size_t(b.input.w + 2) * lanes_;
+    plan_.rows_size = std::max(plan_.rows_size, most_vectors * b.ring_rows * row);
+    plan_.zero_row_size = std::max(plan_.zero_row_size, row);
+    const std::size_t band = std::size_t(b.band_rows) * b.output.w * lanes_;
+    plan_.depthwise_size = std::max(plan_.depthwise_size, most_vectors * band);
+    if (!b.banded)
+      plan_.shared_depthwise_size = std::max(plan_.shared_depthwise_size, b.hidden_vectors * band);
+  }
+
+  void plan_tail(const TensorPlan& features) {
+    plan_.features = features;
+    plan_.head = {&architecture_.head, take_panels(0, divide_up(architecture_.head.out_c, lanes_), features.c)};
+    plan_.head_size = std::size_t(kMaxPanelVectors) * features.pixels() * lanes_;
+    count(architecture_.head, features, architecture_.head.in_c);
+
+    const Layer& classifier = architecture_.classifier;
+    plan_.classifier.layer = &classifier;
+    for (int v = 0; v < divide_up(classifier.out_c, lanes_); v += kLinearVectors)
+      plan_.classifier.panels.push_back(take_panel(v, kLinearVectors, classifier.in_c));
+    plan_.multiply_adds += std::int64_t{classifier.in_c} * classifier.out_c;
+  }
+
+  PanelPlan take_panel(int first_vector, int vectors, int in_c) {
+    const std::size_t outs = std::size_t(vectors) * lanes_;
+    const std::size_t weights = arena_.take(outs * in_c);
+    return {.first_vector = first_vector, .vectors = vectors, .weights = weights, .bias = arena_.take(outs)};
+  }
+
+  std::vector<PanelPlan> take_panels(int first_vector, int vectors, int in_c) {
+    std::vector<PanelPlan> panels;
+    for (int v = 0; v < vectors; v += kMaxPanelVectors)
+      panels.push_back(take_panel(first_vector + v, std::min(kMaxPanelVectors, vectors - v), in_c));
+    return panels;
+  }
+
+  void store(const TensorPlan& tensor) { plan_.activation_size = std::max(plan_.activation_size, tensor.size()); }
+
+  void count(const Layer& layer, const TensorPlan& output, std::int64_t per_output) {
+    plan_.multiply_adds += std::int64_t{output.pixels()} * layer.out_c * per_output;
+  }
+
+  const Architecture& architecture_;
+  int lanes_;
+  NetworkPlan plan_;
+  ArenaLayout arena_;
+};
+
+}  // namespace
+
+NetworkPlan make_plan(const Architecture& architecture, int lanes, int input_h, int input_w) {
+  return Planner(architecture, lanes, input_h, input_w).make();
+}
+
+}  // namespace mnv2

@@ -1,0 +1,111 @@
+// The plan of a network: every decision that does not depend on the weights' values, made once, at load. It says how
+// each block runs, where each packed weight stands in the arena and how large every buffer is.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "mnv2/model.h"
+
+namespace mnv2 {
+
+/// An activation tensor in nChwVc: [vectors][h][row_stride].
+struct TensorPlan {
+  int c = 0;
+  int h = 0;
+  int w = 0;
+  int vectors = 0;              // ceil(c / V)
+  bool padded_columns = false;  // a zero column at both ends of each row: a depthwise convolution reads it directly
+  std::ptrdiff_t row_stride = 0;    // floats
+  std::ptrdiff_t block_stride = 0;  // floats
+  // [h * w] floats from the start of a channel block to each pixel; empty when pixels are contiguous.
+  std::vector<std::int32_t> offsets = {};
+
+  int pixels() const { return h * w; }
+  std::size_t size() const { return std::size_t(vectors) * block_stride; }  // floats
+};
+
+/// A panel of a dense layer's packed weights: output vectors [first_vector, first_vector + vectors).
+struct PanelPlan {
+  int first_vector = 0;
+  int vectors = 0;
+  std::size_t weights = 0;  // offset in the arena, floats
+  std::size_t bias = 0;     // offset in the arena, floats
+};
+
+/// Some hidden channels of a block, with all the weights that they meet, in the order of use.
+struct ChunkPlan {
+  int first_vector = 0;  // hidden vectors [first_vector, first_vector + vectors)
+  int vectors = 0;
+  int channels = 0;                // of these vectors, without padding
+  std::vector<PanelPlan> produce;  // the expansion, or the stem in front of block 0; empty: the block's input is used
+  std::size_t depthwise = 0;       // offset in the arena of [vectors][10][V]
+  std::vector<PanelPlan> project;  // weights [channels][panel]; the bias belongs to the first chunk
+};
+
+/// Where the rows that the depthwise convolution reads come from.
+enum class RowSource {
+  expand,  // a pointwise convolution of the block's input
+  stem,    // the stem, fused into block 0 when that has no expansion (and does not need the stem's output again)
+  input,   // the block's input itself, which then has padded columns
+};
+
+/// One inverted residual, run without ever storing its hidden tensor (`hidden_c` channels, 6 times the input's).
+/// Banded, for large maps: a band of output rows at a time; the rows produced stay in a ring of ring_rows rows.
+/// Not banded, for small maps: a chunk of hidden channels at a time over the whole map, added up in the projection.
+struct BlockPlan {
+  const Block* block = nullptr;
+  RowSource source = RowSource::expand;
+  TensorPlan input;   // with RowSource::stem: the stem's output, which is not stored
+  TensorPlan output = {};
+  int hidden_c = 0;
+  int hidden_vectors = 0;
+  bool banded = false;
+  int band_rows = 0;  // output rows of a band; the whole map when not banded
+  int ring_rows = 0;  // rows of the buffer of produced rows, each [input.w + 2][V]
+  std::vector<std::int32_t> ring_offsets = {};  // [ring_rows * input.w] floats from the buffer's start to each pixel
+  std::vector<ChunkPlan> chunks = {};           // banded: one
+
+  int stride() const { return block->depthwise.stride; }
+};
+
+/// A dense layer cut into panels.
+struct DensePlan {
+  const Layer* layer = nullptr;
+  std::vector<PanelPlan> panels;
+};
+
+struct NetworkPlan {
+  int lanes = 0;  // V
+  int input_h = 0;
+  int input_w = 0;
+  std::ptrdiff_t input_row_stride = 0;    // of the padded input planes, floats
+  std::ptrdiff_t input_plane_stride = 0;  // floats
+  std::vector<std::int32_t> stem_taps;    // [27] offsets in the padded input, floats
+
+  TensorPlan stem_output;  // stored only when block 0 does not fuse the stem
+  DensePlan stem;          // no panels when block 0 fuses it
+  std::vector<BlockPlan> blocks;
+  TensorPlan features;  // the head's input
+  DensePlan head;
+  DensePlan classifier;  // panels of kLinearVectors vectors
+
+  std::size_t arena_size = 0;       // floats
+  std::size_t activation_size = 0;  // floats of the largest stored activation
+  std::size_t rows_size = 0;        // floats of one thread's buffer of produced rows
+  std::size_t depthwise_size = 0;   // floats of one thread's depthwise output: of a band or a chunk
+  std::size_t shared_depthwise_size = 0;  // floats of a whole depthwise output where threads share a block by chunks
+  std::size_t zero_row_size = 0;    // floats
+  std::size_t head_size = 0;        // floats of one thread's head panel output
+  std::int64_t multiply_adds = 0;
+};
+
+/// @param lanes V of the kernels.
+/// @throws Error{invalid_argument} when the network is too large for 32-bit pixel offsets at this input size.
+NetworkPlan make_plan(const Architecture& architecture, int lanes, int input_h, int input_w);
+
+/// The packed weights of `plan`; arena: [plan.arena_size].
+void pack_weights(const NetworkPlan& plan, const Model& model, float* arena);
+
+}  // namespace mnv2

@@ -1,0 +1,259 @@
+#include "model/run_block.h"
+
+#include <algorithm>
+
+namespace mnv2 {
+namespace {
+
+using kernels::DepthwiseArgs;
+using kernels::PixelMap;
+using kernels::PointwiseArgs;
+
+PixelMap map_pixels(const TensorPlan& tensor, float* data, int first_vector = 0) {
+  return {.data = data + first_vector * tensor.block_stride,
+          .block_stride = tensor.block_stride,
+          .offsets = tensor.offsets.empty() ? nullptr : tensor.offsets.data()};
+}
+
+/// The same map, starting at pixel `first`.
+PixelMap advance(PixelMap map, int first, int lanes) {
+  if (map.offsets != nullptr)
+    map.offsets += first;
+  else if (map.data != nullptr)
+    map.data += std::ptrdiff_t{first} * lanes;
+  return map;
+}
+
+/// The steps of one block, each over the part of the work that one thread has.
+class BlockRun {
+ public:
+  BlockRun(const RunContext& context, const BlockPlan& b, const float* input, float* output)
+      : context_(context), b_(b), lanes_(context.plan.lanes), input_(input), output_(output) {
+    produced_row_ = std::ptrdiff_t{b.input.w + 2} * lanes_;
+    produced_block_ = b.ring_rows * produced_row_;
+  }
+
+  void run() const {
+    const int threads = context_.pool.threads();
+    if (b_.banded) {
+      context_.pool.run([&](int t) { run_bands(context_.threads[t], split(b_.output.h, threads, t)); });
+    } else if (threads == 1) {
+      run_chunks(context_.threads[0]);
+    } else {
+      context_.pool.run([&](int t) { hidden_part(context_.threads[t], t, threads); });
+      context_.pool.run([&](int t) { project_part(split(b_.output.pixels(), threads, t)); });
+    }
+  }
+
+ private:
+  /// Bands of output rows, one after the other; what a band's windows share with the next stays in the ring.
+  void run_bands(const ThreadBuffers& buffers, Range rows) const {
+    const ChunkPlan& chunk = b_.chunks.front();
+    zero_output_columns(rows);
+    if (b_.source != RowSource::input)
+      zero_columns(buffers.rows, chunk.vectors, produced_block_, {0, b_.ring_rows}, b_.input.w, lanes_);
+    int produced = std::max(0, rows.begin * b_.stride() - 1);
+    for (int y = rows.begin; y < rows.end; y += b_.band_rows) {
+      const Range band{y, std::min(y + b_.band_rows, rows.end)};
+      const int needed = std::min(b_.input.h, (band.end - 1) * b_.stride() + 2);
+      const std::ptrdiff_t depthwise_block = std::ptrdiff_t{band.size()} * b_.output.w * lanes_;
+      for (const PanelPlan& panel : chunk.produce) {
+        produce(panel, {produced, needed}, buffers.rows + panel.first_vector * produced_block_);
+        depthwise(chunk, panel.first_vector, panel.vectors, band, buffers.rows + panel.first_vector * produced_block_,
+                  buffers.depthwise + panel.first_vector * depthwise_block);
+      }
+      if (chunk.produce.empty()) depthwise(chunk, 0, chunk.vectors, band, nullptr, buffers.depthwise);
+      produced = needed;
+      project(chunk, band.begin * b_.output.w, band.size() * b_.output.w, buffers.depthwise, depthwise_block, true,
+              true);
+    }
+  }
+
+  /// Chunks of hidden channels over the whole map, their projections added up in the output.
+  void run_chunks(const ThreadBuffers& buffers) const {
+    const Range all{0, b_.output.h};
+    const std::ptrdiff_t depthwise_block = std::ptrdiff_t{b_.output.pixels()} * lanes_;
+    zero_output_columns(all);
+    zero_produced_columns(buffers, b_.chunks);
+    for (const ChunkPlan& chunk : b_.chunks) {
+      for (const PanelPlan& panel : chunk.produce)
+        produce(panel, {0, b_.input.h},
+                buffers.rows + (panel.first_vector - chunk.first_vector) * produced_block_);
+      depthwise(chunk, chunk.first_vector, chunk.vectors, all, buffers.rows, buffers.depthwise);
+      project(chunk, 0, b_.output.pixels(), buffers.depthwise, depthwise_block, &chunk == &b_.chunks.front(),
+              &chunk == &b_.chunks.back());
+    }
+  }
+
+  /// Expands and filters the hidden channels of part `part`, panel by panel, into the buffer that all threads share.
+  void hidden_part(const ThreadBuffers& buffers, int part, int parts) const {
+    const int panels = (b_.hidden_vectors + kernels::kMaxPanelVectors - 1) / kernels::kMaxPanelVectors;
+    const Range mine = split(panels, parts, part);
+    const std::ptrdiff_t depthwise_block = std::ptrdiff_t{b_.output.pixels()} * lanes_;
+    if (part == 0) zero_output_columns({0, b_.output.h});
+    zero_produced_columns(buffers, b_.chunks);
+    for (const ChunkPlan& chunk : b_.chunks) {
+      for (int v = chunk.first_vector; v < chunk.first_vector + chunk.vectors; v += kernels::kMaxPanelVectors) {
+        const int panel = v / kernels::kMaxPanelVectors;
+        if (panel < mine.begin || panel >= mine.end) continue;
+        const int vectors = std::min(kernels::kMaxPanelVectors, chunk.first_vector + chunk.vectors - v);
+        if (!chunk.produce.empty())
+          produce(chunk.produce[(v - chunk.first_vector) / kernels::kMaxPanelVectors], {0, b_.input.h}, buffers.rows);
+        depthwise(chunk, v, vectors, {0, b_.output.h}, buffers.rows,
+                  context_.shared_depthwise + v * depthwise_block);
+      }
+    }
+  }
+
+  /// Projects the pixels of one thread from the shared buffer, chunk after chunk as run_chunks does: the same sums.
+  void project_part(Range pixels) const {
+    const std::ptrdiff_t depthwise_block = std::ptrdiff_t{b_.output.pixels()} * lanes_;
+    if (pixels.size() == 0) return;
+    for (const ChunkPlan& chunk : b_.chunks)
+      project(chunk, pixels.begin, pixels.size(),
+              context_.shared_depthwise + chunk.first_vector * depthwise_block + std::ptrdiff_t{pixels.begin} * lanes_,
+              depthwise_block, &chunk == &b_.chunks.front(), &chunk == &b_.chunks.back());
+  }
+
+  /// Rows [rows) of one panel of hidden channels: row y goes to slot y mod ring_rows of `ring`.
+  void produce(const PanelPlan& panel, Range rows, float* ring) const {
+    for (int y = rows.begin; y < rows.end;) {
+      const int slot = y % b_.ring_rows;
+      if (b_.source == RowSource::stem) {
+        run_stem_row(context_, panel, input_, y, ring + slot * produced_row_ + lanes_, produced_block_);
+        ++y;
+        continue;
+      }
+      const int run = std::min(rows.end - y, b_.ring_rows - slot);  // until the ring wraps
+      const Clamp& clamp = b_.block->expand->clamp;
+      context_.kernels.pointwise({.input = input_ + y * b_.input.row_stride,
+                                  .input_block_stride = b_.input.block_stride,
+                                  .weights = context_.arena + panel.weights,
+                                  .bias = context_.arena + panel.bias,
+                                  .output = {.data = ring + slot * produced_row_,
+                                             .block_stride = produced_block_,
+                                             .offsets = b_.ring_offsets.data()},
+                                  .in_c = b_.input.c,
+                                  .pixels = run * b_.input.w,
+                                  .vectors = panel.vectors,
+                                  .clamp_min = clamp.min,
+                                  .clamp_max = clamp.max});
+      y += run;
+    }
+  }
+
+  /// Output rows [rows) of hidden vectors [first, first + vectors), from the ring of the first of them (or from the
+  /// block's input) to output [vectors][rows.size() * out_w][V].
+  void depthwise(const ChunkPlan& chunk, int first, int vectors, Range rows, const float* ring, float* output) const {
+    const Layer& layer = b_.block->depthwise;
+    DepthwiseArgs args{.output_row_stride = std::ptrdiff_t{b_.output.w} * lanes_,
+                       .out_w = b_.output.w,
+                       .stride = layer.stride,
+                       .clamp_min = layer.clamp.min,
+                       .clamp_max = layer.clamp.max};
+    for (int v = 0; v < vectors; ++v) {
+      args.weights = context_.arena + chunk.depthwise + std::ptrdiff_t{first - chunk.first_vector + v} * 10 * lanes_;
+      for (int y = rows.begin; y < rows.end; y += args.out_rows) {
+        args.out_rows = std::min(2, rows.end - y);
+        for (int i = 0; i < (args.out_rows - 1) * layer.stride + 3; ++i)
+          args.rows[i] = input_row(first + v, y * layer.stride - 1 + i, ring + v * produced_block_);
+        args.output = output;
+        output += args.out_rows * args.output_row_stride;
+        context_.kernels.depthwise(args);
+      }
+    }
+  }
+
+  const float* input_row(int vector, int y, const float* ring) const {
+    if (y < 0 || y >= b_.input.h) return context_.zero_row;
+    if (b_.source == RowSource::input) return input_ + vector * b_.input.block_stride + y * b_.input.row_stride;
+    return ring + (y % b_.ring_rows) * produced_row_;
+  }
+
+  /// Adds one chunk's share of output pixels [first, first + pixels): the bias with the first chunk, the residual and
+  /// the clamp with the last.
+  void project(const ChunkPlan& chunk, int first, int pixels, const float* input, std::ptrdiff_t input_block,
+               bool first_chunk, bool last_chunk) const {
+    const Clamp clamp = last_chunk ? b_.block->project.clamp : Clamp{};
+    for (const PanelPlan& panel : chunk.project) {
+      PointwiseArgs args{.input = input,
+                         .input_block_stride = input_block,
+                         .weights = context_.arena + panel.weights,
+                         .bias = context_.arena + panel.bias,
+                         .output = advance(map_pixels(b_.output, output_, panel.first_vector), first, lanes_),
+                         .in_c = chunk.channels,
+                         .pixels = pixels,
+                         .vectors = panel.vectors,
+                         .accumulate = !first_chunk,
+                         .clamp_min = clamp.min,
+                         .clamp_max = clamp.max};
+      // The kernel only reads the residual; one type of map serves both.
+      if (b_.block->residual && last_chunk)
+        args.residual =
+            advance(map_pixels(b_.input, const_cast<float*>(input_), panel.first_vector), first, lanes_);
+      context_.kernels.pointwise(args);
+    }
+  }
+
+  void zero_output_columns(Range rows) const {
+    if (b_.output.padded_columns)
+      zero_columns(output_, b_.output.vectors, b_.output.block_stride, rows, b_.output.w, lanes_);
+  }
+
+  void zero_produced_columns(const ThreadBuffers& buffers, const std::vector<ChunkPlan>& chunks) const {
+    if (b_.source == RowSource::input) return;
+    int vectors = 0;
+    for (const ChunkPlan& chunk : chunks) vectors = std::max(vectors, chunk.vectors);
+    zero_columns(buffers.rows, vectors, produced_block_, {0, b_.ring_rows}, b_.input.w, lanes_);
+  }
+
+  const RunContext& context_;
+  const BlockPlan& b_;
+  int lanes_;
+  const float* input_;
+  float* output_;
+  std::ptrdiff_t produced_row_ = 0;    // floats of a produced row
+  std::ptrdiff_t produced_block_ = 0;  // floats of the produced rows of one hidden vector
+};
+
+}  // namespace
+
+Range split(int total, int parts, int part) {
+  return {static_cast<int>(std::int64_t{total} * part / parts),
+          static_cast<int>(std::int64_t{total} * (part + 1) / parts)};
+}
+
+void zero_columns(float* data, int vectors, std::ptrdiff_t block_stride, Range rows, int w, int lanes) {
+  const std::ptrdiff_t row_stride = std::ptrdiff_t{w + 2} * lanes;
+  for (int v = 0; v < vectors; ++v) {
+    for (int y = rows.begin; y < rows.end; ++y) {
+      float* row = data + v * block_stride + y * row_stride;
+      std::fill_n(row, lanes, 0.0f);
+      std::fill_n(row + row_stride - lanes, lanes, 0.0f);
+    }
+  }
+}
+
+void run_stem_row(const RunContext& context, const PanelPlan& panel, const float* planes, int y, float* output,
+                  std::ptrdiff_t output_block_stride) {
+  const NetworkPlan& plan = context.plan;
+  const Layer& stem = *plan.stem.layer;
+  context.kernels.stem({.input = planes + y * stem.stride * plan.input_row_stride,
+                        .tap_offsets = plan.stem_taps.data(),
+                        .weights = context.arena + panel.weights,
+                        .bias = context.arena + panel.bias,
+                        .output = output,
+                        .output_block_stride = output_block_stride,
+                        .taps = static_cast<int>(plan.stem_taps.size()),
+                        .out_w = plan.stem_output.w,
+                        .stride = stem.stride,
+                        .vectors = panel.vectors,
+                        .clamp_min = stem.clamp.min,
+                        .clamp_max = stem.clamp.max});
+}
+
+void run_block(const RunContext& context, const BlockPlan& b, const float* input, float* output) {
+  BlockRun(context, b, input, output).run();
+}
+
+}  // namespace mnv2

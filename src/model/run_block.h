@@ -1,0 +1,52 @@
+// Runs one inverted residual block without storing its hidden tensor.
+#pragma once
+
+#include <vector>
+
+#include "core/thread_pool.h"
+#include "kernels/kernels.h"
+#include "model/plan.h"
+
+namespace mnv2 {
+
+/// The buffers of one thread; sizes as in NetworkPlan.
+struct ThreadBuffers {
+  float* rows = nullptr;       // [rows_size] rows that the expansion or the stem produced
+  float* depthwise = nullptr;  // [depthwise_size]
+  float* head = nullptr;       // [head_size]
+};
+
+/// What a stage needs to run: passed down, never global.
+struct RunContext {
+  const NetworkPlan& plan;
+  const kernels::KernelTable& kernels;
+  const float* arena;  // [plan.arena_size]
+  ThreadPool& pool;
+  std::vector<ThreadBuffers> threads;  // [pool.threads()]
+  float* shared_depthwise = nullptr;   // [plan.shared_depthwise_size]; null with one thread
+  const float* zero_row = nullptr;     // [plan.zero_row_size]
+};
+
+/// Half-open interval of work.
+struct Range {
+  int begin = 0;
+  int end = 0;
+  int size() const { return end - begin; }
+};
+
+/// The part of [0, total) that falls to `part` of `parts`; sizes differ by at most one.
+Range split(int total, int parts, int part);
+
+/// Zeroes the first and the last column, the padding ones, of rows [rows) of a tensor [vectors][rows][w + 2][V].
+void zero_columns(float* data, int vectors, std::ptrdiff_t block_stride, Range rows, int w, int lanes);
+
+/// One row [y] of the stem for one panel, into contiguous pixels at `output`.
+/// @param planes the padded input [3][input_h + 2][input_row_stride]
+void run_stem_row(const RunContext& context, const PanelPlan& panel, const float* planes, int y, float* output,
+                  std::ptrdiff_t output_block_stride);
+
+/// @param input the block's input in the layout of b.input; for RowSource::stem the padded input planes
+/// @param output in the layout of b.output; must not overlap the input
+void run_block(const RunContext& context, const BlockPlan& b, const float* input, float* output);
+
+}  // namespace mnv2

@@ -1,0 +1,90 @@
+// run_network: raw tensors in, raw logits out, so that other languages can check the engine.
+//   run_network --list-isas
+//   run_network MODEL IN.f32 OUT.f32 [--isa NAME] [--threads N] [--size HxW]
+// IN is [N, 3, H, W] and OUT [N, classes], little-endian float32. --size: the model's crop when absent.
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "mnv2/isa.h"
+#include "mnv2/model.h"
+#include "mnv2/network.h"
+
+namespace {
+
+struct Arguments {
+  std::vector<std::string> files;
+  mnv2::NetworkOptions network;
+  int threads = 1;
+};
+
+Arguments parse(int argc, char** argv) {
+  Arguments arguments;
+  for (int i = 1; i < argc; ++i) {
+    const std::string flag = argv[i];
+    if (flag.rfind("--", 0) != 0) {
+      arguments.files.push_back(flag);
+      continue;
+    }
+    if (++i == argc) throw std::invalid_argument(flag + ": needs a value");
+    const std::string value = argv[i];
+    if (flag == "--isa")
+      arguments.network.isa = mnv2::parse_isa(value);
+    else if (flag == "--threads")
+      arguments.threads = std::stoi(value);
+    else if (flag != "--size" ||
+             std::sscanf(value.c_str(), "%dx%d", &arguments.network.input_h, &arguments.network.input_w) != 2)
+      throw std::invalid_argument(flag + " " + value + ": not understood");
+  }
+  if (arguments.files.size() != 3) throw std::invalid_argument("expected MODEL IN.f32 OUT.f32");
+  return arguments;
+}
+
+std::vector<float> read_floats(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw std::runtime_error(path + ": cannot be read");
+  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+  std::vector<float> floats(bytes.size() / sizeof(float));
+  std::copy_n(bytes.data(), floats.size() * sizeof(float), reinterpret_cast<char*>(floats.data()));
+  return floats;
+}
+
+void run(const Arguments& arguments) {
+  const mnv2::Network network(mnv2::Model::load(arguments.files[0]), arguments.network);
+  mnv2::Workspace workspace(network, arguments.threads);
+  const std::vector<float> images = read_floats(arguments.files[1]);
+  std::ofstream out(arguments.files[2], std::ios::binary);
+  std::vector<float> logits(network.num_classes());
+  const mnv2::PlanarView view = workspace.input();
+  const std::size_t image_size = std::size_t{3} * view.height * view.width;
+  for (std::size_t at = 0; at + image_size <= images.size(); at += image_size) {
+    for (int plane = 0; plane < 3; ++plane)
+      for (int y = 0; y < view.height; ++y)
+        std::copy_n(images.data() + at + (std::size_t(plane) * view.height + y) * view.width, view.width,
+                    view.data + plane * view.plane_stride + y * view.row_stride);
+    network.forward(workspace, logits);
+    out.write(reinterpret_cast<const char*>(logits.data()), std::streamsize(logits.size() * sizeof(float)));
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    if (argc == 2 && std::string(argv[1]) == "--list-isas") {
+      for (const mnv2::Isa isa : mnv2::supported_isas()) std::printf("%s\n", std::string(mnv2::isa_name(isa)).c_str());
+      return 0;
+    }
+    run(parse(argc, argv));
+    return 0;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "run_network: %s\n", error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,212 @@
+// Pointwise and fully connected kernels against plain loops over channels in double precision.
+#include <sstream>
+
+#include "kernels/kernels.h"
+#include "kernels/packing.h"
+#include "support/kernel_fixture.h"
+
+using namespace mnv2;
+using namespace mnv2::kernels;
+using namespace mnv2::test;
+
+namespace {
+
+struct PointwiseCase {
+  int in_c = 1, out_c = 1, pixels = 1;
+  bool residual = false, accumulate = false, padded_output = false;
+  float clamp_min = -std::numeric_limits<float>::infinity();
+  float clamp_max = std::numeric_limits<float>::infinity();
+  Values values = Values::ordinary;
+};
+
+std::ostream& operator<<(std::ostream& out, const PointwiseCase& c) {
+  return out << "in_c " << c.in_c << " out_c " << c.out_c << " pixels " << c.pixels << " residual " << c.residual
+             << " accumulate " << c.accumulate << " padded_output " << c.padded_output << " clamp " << c.clamp_min
+             << ".." << c.clamp_max << " extreme " << (c.values == Values::extreme);
+}
+
+/// Pixel p of a padded output stands one column in, in rows of three pixels and two padding columns.
+std::int32_t padded_offset(int p, int lanes) { return (p / 3 * 5 + p % 3 + 1) * lanes; }
+
+/// Runs the kernel panel by panel on random data; returns a description of the first wrong output, or nothing.
+std::string run_pointwise(const KernelTable& table, const PointwiseCase& c, std::uint32_t seed) {
+  const int lanes = table.lanes;
+  RandomFloats random(seed);
+  const int in_vectors = divide_up(c.in_c, lanes), out_vectors = divide_up(c.out_c, lanes);
+  const std::ptrdiff_t in_block = std::ptrdiff_t{c.pixels} * lanes + 3;  // blocks need not touch
+  const auto input = random.vector(in_vectors * in_block, c.values);
+  const auto weight = random.vector(std::size_t(c.out_c) * c.in_c, c.values);
+  const auto bias = random.vector(c.out_c, c.values);
+  std::vector<std::int32_t> offsets(c.pixels);
+  for (int p = 0; p < c.pixels; ++p) offsets[p] = c.padded_output ? padded_offset(p, lanes) : p * lanes;
+  const std::ptrdiff_t out_block = offsets.back() + lanes + 5;
+  const auto residual = random.vector(out_vectors * out_block, c.values);
+  const auto before = random.vector(out_vectors * out_block, c.values);
+  GuardedOutput output(out_vectors * out_block);
+
+  for (int v = 0; v < out_vectors; v += kMaxPanelVectors) {
+    const int vectors = std::min(kMaxPanelVectors, out_vectors - v);
+    std::vector<float> panel(std::size_t(vectors) * lanes * c.in_c), packed_bias(std::size_t(vectors) * lanes);
+    pack_panel(weight, c.out_c, c.in_c, {.first_out = v * lanes, .outs = vectors * lanes, .first_in = 0, .ins = c.in_c},
+               panel.data());
+    pack_bias(bias, v * lanes, vectors * lanes, packed_bias.data());
+    PointwiseArgs args{.input = input.data(), .input_block_stride = in_block, .weights = panel.data(),
+                       .bias = packed_bias.data(),
+                       .output = {output.data() + v * out_block, out_block, c.padded_output ? offsets.data() : nullptr},
+                       .in_c = c.in_c, .pixels = c.pixels, .vectors = vectors, .accumulate = c.accumulate,
+                       .clamp_min = c.clamp_min, .clamp_max = c.clamp_max};
+    if (c.residual)
+      args.residual = {const_cast<float*>(residual.data()) + v * out_block, out_block,
+                       c.padded_output ? offsets.data() : nullptr};
+    if (c.accumulate)
+      for (int n = 0; n < vectors; ++n)
+        for (int p = 0; p < c.pixels; ++p)
+          for (int l = 0; l < lanes; ++l)
+            args.output.data[n * out_block + offsets[p] + l] = before[(v + n) * out_block + offsets[p] + l];
+    table.pointwise(args);
+  }
+
+  std::ostringstream wrong;
+  if (!output.guards_intact()) return "guards overwritten";
+  std::vector<bool> written(output.size(), false);
+  for (int o = 0; o < out_vectors * lanes; ++o) {
+    for (int p = 0; p < c.pixels; ++p) {
+      const std::size_t at = o / lanes * out_block + offsets[p] + o % lanes;
+      written[at] = true;
+      ReferenceSum sum;
+      if (c.accumulate)
+        sum.add(before[at]);
+      else if (o < c.out_c)
+        sum.add(bias[o]);
+      for (int i = 0; i < c.in_c && o < c.out_c; ++i)
+        sum.add(double(input[i / lanes * in_block + p * lanes + i % lanes]) * weight[std::size_t(o) * c.in_c + i]);
+      if (c.residual) sum.add(residual[at]);
+      if (!sum.matches(output.data()[at], c.clamp_min, c.clamp_max)) {
+        wrong << "channel " << o << " pixel " << p << ": found " << output.data()[at] << ", expected " << sum.sum;
+        return wrong.str();
+      }
+    }
+  }
+  for (std::size_t i = 0; i < output.size(); ++i)
+    if (!written[i] && !std::isnan(output.data()[i])) return "wrote between the pixels";
+  return {};
+}
+
+}  // namespace
+
+TEST_CASE("pointwise: every input and output channel count up to two vectors and a bit") {
+  for_each_isa([](const KernelTable& table) {
+    for (int in_c = 1; in_c <= 2 * table.lanes + 1; ++in_c) {
+      for (int out_c = 1; out_c <= 2 * table.lanes + 1; ++out_c) {
+        const PointwiseCase c{.in_c = in_c, .out_c = out_c, .pixels = 1 + (in_c * 7 + out_c) % 31,
+                              .residual = in_c % 2 == 0, .accumulate = out_c % 3 == 0,
+                              .padded_output = (in_c + out_c) % 2 == 0};
+        INFO(c);
+        REQUIRE(run_pointwise(table, c, in_c * 100 + out_c) == "");
+      }
+    }
+  });
+}
+
+TEST_CASE("pointwise: every pixel count up to three tiles") {
+  for_each_isa([](const KernelTable& table) {
+    for (int pixels = 1; pixels <= 90; ++pixels) {
+      for (const int out_c : {table.lanes, 2 * table.lanes}) {
+        for (const bool accumulate : {false, true}) {
+          const PointwiseCase c{.in_c = 19, .out_c = out_c, .pixels = pixels, .residual = !accumulate,
+                                .accumulate = accumulate, .padded_output = pixels % 2 == 0, .clamp_min = 0,
+                                .clamp_max = 6};
+          INFO(c);
+          REQUIRE(run_pointwise(table, c, pixels) == "");
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("pointwise: extreme values and every clamp") {
+  const float inf = std::numeric_limits<float>::infinity();
+  for_each_isa([&](const KernelTable& table) {
+    for (const auto& [low, high] : {std::pair{0.0f, 6.0f}, {0.0f, inf}, {-inf, inf}, {-inf, 3.0f}, {-1.0f, 1.0f}}) {
+      for (std::uint32_t seed = 0; seed < 20; ++seed) {
+        const PointwiseCase c{.in_c = 33, .out_c = 20, .pixels = 29, .residual = seed % 2 == 0, .clamp_min = low,
+                              .clamp_max = high, .values = seed < 10 ? Values::extreme : Values::ordinary};
+        INFO(c);
+        REQUIRE(run_pointwise(table, c, seed) == "");
+      }
+    }
+  });
+}
+
+TEST_CASE("pointwise: the shapes of MobileNetV2") {
+  struct Shape { int in_c, out_c, size; };
+  for_each_isa([](const KernelTable& table) {
+    for (const Shape s : {Shape{32, 16, 112}, {16, 96, 112}, {96, 24, 56}, {24, 144, 56}, {144, 32, 28}, {32, 192, 28},
+                          {192, 64, 14}, {64, 384, 14}, {384, 96, 14}, {96, 576, 14}, {576, 160, 7}, {160, 960, 7},
+                          {960, 320, 7}, {320, 1280, 7}}) {
+      // A few rows stand for a large map: rows are independent.
+      const PointwiseCase c{.in_c = s.in_c, .out_c = s.out_c, .pixels = s.size * std::min(s.size, 2)};
+      INFO(c);
+      REQUIRE(run_pointwise(table, c, s.in_c + s.size) == "");
+    }
+  });
+}
+
+TEST_CASE("pointwise: a sum cut at any channel block and any pixel keeps every bit") {
+  for_each_isa([](const KernelTable& table) {
+    const int lanes = table.lanes, in_c = 5 * lanes + 3, pixels = 41;
+    RandomFloats random(5);
+    const auto input = random.vector(6 * pixels * lanes);
+    const auto weights = random.vector(std::size_t(in_c) * 2 * lanes);
+    const auto bias = random.vector(2 * lanes);
+    const std::ptrdiff_t block = std::ptrdiff_t{pixels} * lanes;
+    const auto run = [&](int cut_block, int cut_pixel) {
+      std::vector<float> output(2 * block);
+      for (const auto& [first, count] : {std::pair{0, cut_pixel}, {cut_pixel, pixels - cut_pixel}}) {
+        if (count == 0) continue;
+        PointwiseArgs args{.input = input.data() + first * lanes, .input_block_stride = block, .weights = weights.data(),
+                           .bias = bias.data(), .output = {output.data() + first * lanes, block, nullptr},
+                           .in_c = cut_block * lanes, .pixels = count, .vectors = 2,
+                           .clamp_min = -std::numeric_limits<float>::infinity(),
+                           .clamp_max = std::numeric_limits<float>::infinity()};
+        if (cut_block > 0) {
+          table.pointwise(args);
+          args.accumulate = true;
+        }
+        args.input += cut_block * block;
+        args.weights += std::ptrdiff_t{cut_block} * lanes * 2 * lanes;
+        args.in_c = in_c - cut_block * lanes;
+        table.pointwise(args);
+      }
+      return output;
+    };
+    const auto whole = run(0, 0);
+    for (int cut_block = 0; cut_block <= 5; ++cut_block)
+      for (int cut_pixel = 0; cut_pixel < pixels; ++cut_pixel) REQUIRE(run(cut_block, cut_pixel) == whole);
+  });
+}
+
+TEST_CASE("linear: every input count, with and without a start") {
+  for_each_isa([](const KernelTable& table) {
+    const int outs = kLinearVectors * table.lanes;
+    for (int in_c = 1; in_c <= 3 * table.lanes; ++in_c) {
+      RandomFloats random(in_c);
+      const auto input = random.vector(in_c), weights = random.vector(std::size_t(in_c) * outs);
+      const auto bias = random.vector(outs), before = random.vector(outs);
+      for (const bool accumulate : {false, true}) {
+        GuardedOutput output(outs);
+        if (accumulate) std::copy(before.begin(), before.end(), output.data());
+        table.linear({.input = input.data(), .weights = weights.data(), .bias = bias.data(), .output = output.data(),
+                      .in_c = in_c, .accumulate = accumulate});
+        REQUIRE(output.guards_intact());
+        for (int n = 0; n < outs; ++n) {
+          ReferenceSum sum;
+          sum.add(accumulate ? before[n] : bias[n]);
+          for (int c = 0; c < in_c; ++c) sum.add(double(input[c]) * weights[std::size_t(c) * outs + n]);
+          INFO("in_c " << in_c << " output " << n << " accumulate " << accumulate);
+          REQUIRE(sum.matches(output.data()[n], -INFINITY, INFINITY));
+        }
+      }
+    }
+  });
+}

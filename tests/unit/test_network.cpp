@@ -1,0 +1,172 @@
+// Whole networks: every instruction set against plain loops, and every thread count against one thread.
+#include <atomic>
+#include <cmath>
+#include <fstream>
+#include <random>
+#include <thread>
+
+#include "mnv2/error.h"
+#include "mnv2/network.h"
+#include "support/catch.h"
+#include "support/model_builder.h"
+#include "support/naive_network.h"
+
+using namespace mnv2;
+using namespace mnv2::test;
+
+namespace {
+
+Model build(const TempDir& dir, const Architecture& architecture, std::uint32_t seed = 1) {
+  const auto path = dir.path() / "model.safetensors";
+  write_file(path, serialize_model(architecture, {}, {}, seed));
+  return Model::load(path);
+}
+
+std::vector<float> random_image(int h, int w, std::uint32_t seed) {
+  std::mt19937 engine(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> image(std::size_t{3} * h * w);
+  for (float& x : image) x = normal(engine);
+  return image;
+}
+
+struct Result {
+  std::vector<float> logits, embedding;
+  bool operator==(const Result&) const = default;
+};
+
+Result run(const Network& network, Workspace& workspace, const std::vector<float>& image) {
+  const PlanarView view = workspace.input();
+  for (int c = 0; c < 3; ++c)
+    for (int y = 0; y < view.height; ++y)
+      std::copy_n(image.begin() + (std::ptrdiff_t{c} * view.height + y) * view.width, view.width,
+                  view.data + c * view.plane_stride + y * view.row_stride);
+  Result result{std::vector<float>(network.num_classes(), NAN), {}};
+  network.forward(workspace, result.logits);
+  result.embedding.assign(workspace.embedding().begin(), workspace.embedding().end());
+  return result;
+}
+
+/// The contract of the engine: within 1e-4 of the largest magnitude.
+bool agrees(const std::vector<float>& found, const std::vector<double>& expected) {
+  double largest = 0, difference = 0;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    largest = std::max(largest, std::abs(expected[i]));
+    if (!(std::abs(found[i] - expected[i]) <= difference)) difference = std::abs(found[i] - expected[i]);
+  }
+  return found.size() == expected.size() && largest > 0 && difference <= 1e-4 * largest;
+}
+
+/// Checks `architecture` at h x w on every instruction set, with 1, 2, 3 and 7 threads.
+void check(const Architecture& architecture, int h, int w, std::uint32_t seed) {
+  const TempDir dir;
+  const Model model = build(dir, architecture, seed);
+  const auto image = random_image(h, w, seed);
+  const NaiveResult expected = run_naive(model, image, h, w);
+  for (const Isa isa : supported_isas()) {
+    INFO("isa " << std::string(isa_name(isa)) << " input " << h << " x " << w << " seed " << seed);
+    const Network network(model, {.isa = isa, .input_h = h, .input_w = w});
+    Workspace one(network, 1);
+    const Result single = run(network, one, image);
+    CHECK(agrees(single.logits, expected.logits));
+    CHECK(agrees(single.embedding, expected.embedding));
+    CHECK(run(network, one, image) == single);  // nothing is left over from the first run
+    for (const int threads : {2, 3, 7}) {
+      INFO("threads " << threads);
+      Workspace several(network, threads);
+      CHECK(several.threads() == threads);
+      CHECK(run(network, several, image) == single);
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("network: odd channel counts, no expansion in any place, residuals, strides") {
+  check(make_architecture(7, {{1, 5, 1}, {6, 9, 2}, {6, 9, 1}, {3, 17, 2}}, 21, 11), 33, 47, 1);
+  check(make_architecture(16, {{1, 16, 1}, {1, 16, 1}, {1, 24, 2}, {4, 24, 1}}, 40, 3), 64, 40, 2);  // stem kept
+  check(make_architecture(9, {{1, 12, 2}, {1, 12, 1}, {1, 12, 1}}, 33, 130), 65, 65, 3);
+  check(make_architecture(20, {{6, 20, 1}, {2, 8, 2}, {1, 8, 2}}, 64, 7), 31, 30, 4);  // expansion after the stem
+}
+
+TEST_CASE("network: maps from one pixel on") {
+  const Architecture architecture = make_architecture(8, {{1, 8, 1}, {6, 12, 2}, {6, 12, 1}}, 24, 6);
+  for (const auto& [h, w] : {std::pair{1, 1}, {1, 9}, {9, 1}, {2, 3}, {4, 4}, {5, 70}, {70, 5}}) check(architecture, h, w, 6);
+}
+
+TEST_CASE("network: bands and chunks of every remainder") {
+  // Around the size where blocks change from chunks to bands, and bands that end in one, two or three rows.
+  const Architecture architecture = make_architecture(6, {{1, 6, 1}, {6, 10, 1}, {6, 10, 1}, {6, 14, 2}}, 18, 4);
+  for (int h = 46; h <= 54; ++h) check(architecture, h, 49, static_cast<std::uint32_t>(h));
+}
+
+TEST_CASE("network: random block tables") {
+  std::mt19937 engine(17);
+  const auto integer = [&](int low, int high) { return std::uniform_int_distribution<int>(low, high)(engine); };
+  for (std::uint32_t seed = 0; seed < 12; ++seed) {
+    std::vector<BlockSpec> blocks(integer(1, 5));
+    for (BlockSpec& block : blocks)
+      block = {.expand = integer(0, 2) == 0 ? 1 : integer(2, 6), .out_c = integer(1, 40), .stride = integer(1, 2)};
+    check(make_architecture(integer(1, 40), blocks, integer(1, 100), integer(1, 200)), integer(1, 80), integer(1, 80),
+          seed);
+  }
+}
+
+TEST_CASE("network: MobileNetV2 1.0 at 224") {
+  const Architecture architecture = mobilenet_v2_architecture(1000);
+  const TempDir dir;
+  const Network network(build(dir, architecture));
+  CHECK(network.multiply_adds() == 300774272);  // Sandler et al. 2018, Table 4: 300 M
+  CHECK(network.input_h() == 224);
+  CHECK(network.num_classes() == 1000);
+  CHECK(network.embedding_size() == 1280);
+  check(architecture, 224, 224, 9);
+}
+
+TEST_CASE("network: many threads share one") {
+  const TempDir dir;
+  const Network network(build(dir, make_architecture(8, {{1, 8, 1}, {6, 12, 2}, {6, 12, 1}}, 24, 6)),
+                        {.input_h = 60, .input_w = 60});
+  std::vector<Result> expected;
+  Workspace workspace(network, 1);
+  for (std::uint32_t i = 0; i < 8; ++i) expected.push_back(run(network, workspace, random_image(60, 60, i)));
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (std::uint32_t i = 0; i < 8; ++i)
+    threads.emplace_back([&, i] {
+      Workspace own(network, 1 + static_cast<int>(i % 2));
+      for (int repeat = 0; repeat < 5; ++repeat)
+        if (run(network, own, random_image(60, 60, i)) != expected[i]) ++wrong;
+    });
+  for (std::thread& thread : threads) thread.join();
+  CHECK(wrong.load() == 0);
+}
+
+TEST_CASE("network: arguments out of range are refused") {
+  const TempDir dir;
+  const Model model = build(dir, make_architecture(8, {{6, 8, 1}}, 8, 2));
+  CHECK_THROWS_AS(Network(model, {.input_h = -1}), Error);
+  CHECK_THROWS_AS(Network(model, {.input_w = 5000}), Error);
+  const Network network(model);
+  CHECK_THROWS_AS(Workspace(network, 0), Error);
+  CHECK_THROWS_AS(Workspace(network, 1025), Error);
+  std::vector<float> too_few(1);
+  Workspace workspace(network);
+  CHECK_THROWS_AS(network.forward(workspace, too_few), Error);
+}
+
+TEST_CASE("softmax and top_k") {
+  std::vector<float> p{1000.0f, 1001.0f, -1000.0f};
+  softmax(p, p);
+  CHECK(std::abs(p[0] - 0.26894142f) < 1e-7f);
+  CHECK(std::abs(p[1] - 0.73105858f) < 1e-7f);
+  CHECK(p[2] == 0.0f);
+  const std::vector<float> tied{0.2f, 0.3f, 0.3f, 0.2f};
+  const auto top = top_k(tied, 3);
+  REQUIRE(top.size() == 3);
+  CHECK(top[0].index == 1);
+  CHECK(top[1].index == 2);
+  CHECK(top[2].index == 0);
+  CHECK(top_k(tied, 99).size() == 4);
+  CHECK(top_k(tied, 0).empty());
+}
