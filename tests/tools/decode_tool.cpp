@@ -1,6 +1,6 @@
-// For test_corpus.py: decodes the files whose paths come on stdin, one a line, orientation ignored. For each, one line
-// and then that many bytes: "ok WIDTH HEIGHT WARNINGS CPU_MS BYTES" and RGB pixels, or "error CODE CPU_MS BYTES" and the
-// message.
+// For test_corpus.py: decodes the files whose paths come on stdin, one a line, orientation ignored. For each,
+// one line and then that many bytes: "ok WIDTH HEIGHT WARNINGS CPU_MS BYTES" and RGB pixels, or "error CODE
+// CPU_MS BYTES" and the message.
 #include <cstdint>
 #include <ctime>
 #include <iostream>
@@ -39,8 +39,8 @@ int main() {
       const auto image = mnv2::image::decode_image(file, {.apply_orientation = false});
       const double elapsed = cpu_ms() - start;
       body = rgb_bytes(image.view);
-      std::cout << "ok " << image.view.width << ' ' << image.view.height << ' ' << image.warnings.size() << ' '
-                << elapsed;
+      std::cout << "ok " << image.view.width << ' ' << image.view.height << ' ' << image.warnings.size()
+                << ' ' << elapsed;
     } catch (const mnv2::Error& error) {
       body = error.what();
       std::cout << "error " << mnv2::error_code_name(error.code()) << ' ' << cpu_ms() - start;

@@ -1,10 +1,11 @@
-// OpenCV gives no access to what its codecs report: libjpeg and libpng print it on stderr. A damaged file whose
-// picture is still there must be classified with that warning in its record, and stderr belongs to the program.
-// So the two functions through which OpenCV takes the codecs' default reporting are defined here; the dynamic linker
-// prefers the program's definition to the library's. They call the library's own and replace the reporting alone,
-// for the thread that holds a CodecMessages. An OpenCV with its codecs linked statically never calls them: then
-// there are no warnings in the records, and pixels and errors are the same. Decoding twice, once with libjpeg, to see
-// its warnings would cost 75 % more; the file descriptor of stderr is shared by all threads and cannot be redirected.
+// OpenCV gives no access to what its codecs report: libjpeg and libpng print it on stderr. A damaged file
+// whose picture is still there must be classified with that warning in its record, and stderr belongs to the
+// program. So the two functions through which OpenCV takes the codecs' default reporting are defined here;
+// the dynamic linker prefers the program's definition to the library's. They call the library's own and
+// replace the reporting alone, for the thread that holds a CodecMessages. An OpenCV with its codecs linked
+// statically never calls them: then there are no warnings in the records, and pixels and errors are the same.
+// Decoding twice, once with libjpeg, to see its warnings would cost 75 % more; the file descriptor of stderr
+// is shared by all threads and cannot be redirected.
 #include "app/image/codec_messages.h"
 
 #include <dlfcn.h>
@@ -52,9 +53,10 @@ CodecMessages::~CodecMessages() { collector = nullptr; }
 void CodecMessages::add_jpeg_warning(const std::string& text) { warnings_.push_back("libjpeg: " + text); }
 
 void CodecMessages::add_png_warning(const std::string& text) {
-  // Warnings start with a chunk's name; capital first letter: the chunk is needed for the picture. Others are about
-  // colour profiles, times and texts, and abound in sound files.
-  const bool names_critical_chunk = text.size() > 5 && text[4] == ':' && std::isupper(static_cast<unsigned char>(text[0]));
+  // Warnings start with a chunk's name; capital first letter: the chunk is needed for the picture. Others are
+  // about colour profiles, times and texts, and abound in sound files.
+  const bool names_critical_chunk =
+      text.size() > 5 && text[4] == ':' && std::isupper(static_cast<unsigned char>(text[0]));
   const std::string warning = "libpng: " + text;
   if (names_critical_chunk && std::find(warnings_.begin(), warnings_.end(), warning) == warnings_.end()) {
     warnings_.push_back(warning);

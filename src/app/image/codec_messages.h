@@ -14,7 +14,8 @@ class CodecMessages {
   CodecMessages(const CodecMessages&) = delete;
   CodecMessages& operator=(const CodecMessages&) = delete;
 
-  /// libjpeg's first warning; libpng's warnings about what makes up the picture (not metadata), without repetitions.
+  /// libjpeg's first warning; libpng's warnings about what makes up the picture (not metadata), without
+  /// repetitions.
   const std::vector<std::string>& warnings() const { return warnings_; }
   /// What made libpng give up; libjpeg's reason stays inside OpenCV.
   const std::string& error() const { return error_; }

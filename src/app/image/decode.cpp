@@ -43,19 +43,36 @@ cv::Mat turned_upright(const cv::Mat& stored, int orientation) {
   cv::Mat transposed, upright;
   if (orientation >= 5) cv::transpose(stored, transposed);
   switch (orientation) {
-    case 2: cv::flip(stored, upright, kMirrored); break;
-    case 3: cv::flip(stored, upright, kHalfTurn); break;
-    case 4: cv::flip(stored, upright, kUpsideDown); break;
-    case 5: upright = transposed; break;
-    case 6: cv::flip(transposed, upright, kMirrored); break;
-    case 7: cv::flip(transposed, upright, kHalfTurn); break;
-    case 8: cv::flip(transposed, upright, kUpsideDown); break;
-    default: upright = stored; break;
+    case 2:
+      cv::flip(stored, upright, kMirrored);
+      break;
+    case 3:
+      cv::flip(stored, upright, kHalfTurn);
+      break;
+    case 4:
+      cv::flip(stored, upright, kUpsideDown);
+      break;
+    case 5:
+      upright = transposed;
+      break;
+    case 6:
+      cv::flip(transposed, upright, kMirrored);
+      break;
+    case 7:
+      cv::flip(transposed, upright, kHalfTurn);
+      break;
+    case 8:
+      cv::flip(transposed, upright, kUpsideDown);
+      break;
+    default:
+      upright = stored;
+      break;
   }
   return upright;
 }
 
-cv::Mat decode_pixels(std::span<const std::uint8_t> bytes, const Header& header, std::vector<std::string>& warnings) {
+cv::Mat decode_pixels(std::span<const std::uint8_t> bytes, const Header& header,
+                      std::vector<std::string>& warnings) {
   const CodecMessages messages;
   cv::Mat pixels = run_decoder(bytes, header);
   if (pixels.empty()) {
@@ -63,10 +80,10 @@ cv::Mat decode_pixels(std::span<const std::uint8_t> bytes, const Header& header,
                                                                    : "libpng: " + messages.error());
   }
   if (pixels.type() != CV_8UC3 || pixels.cols != header.width || pixels.rows != header.height) {
-    throw Error(ErrorCode::internal, "OpenCV decoded " + std::to_string(pixels.cols) + " x " +
-                                         std::to_string(pixels.rows) + " pixels of type " +
-                                         std::to_string(pixels.type()) + ", expected " + std::to_string(header.width) +
-                                         " x " + std::to_string(header.height) + " of 3 bytes");
+    throw Error(ErrorCode::internal,
+                "OpenCV decoded " + std::to_string(pixels.cols) + " x " + std::to_string(pixels.rows) +
+                    " pixels of type " + std::to_string(pixels.type()) + ", expected " +
+                    std::to_string(header.width) + " x " + std::to_string(header.height) + " of 3 bytes");
   }
   warnings = messages.warnings();
   return pixels;
@@ -81,13 +98,15 @@ void init_decoder() {
 
 DecodedImage decode_image(std::span<const std::uint8_t> bytes, const DecodeOptions& options) {
   if (bytes.size() > static_cast<std::size_t>(std::numeric_limits<int>::max())) {
-    throw Error(ErrorCode::image_too_large, "the file has " + std::to_string(bytes.size()) + " bytes, OpenCV takes " +
+    throw Error(ErrorCode::image_too_large, "the file has " + std::to_string(bytes.size()) +
+                                                " bytes, OpenCV takes " +
                                                 std::to_string(std::numeric_limits<int>::max()));
   }
   const Header header = read_header(bytes, options.limits);
   if (header.width > kMaxSide || header.height > kMaxSide) {
-    throw Error(ErrorCode::image_too_large, std::to_string(header.width) + " x " + std::to_string(header.height) +
-                                                " pixels, expected sides of at most " + std::to_string(kMaxSide));
+    throw Error(ErrorCode::image_too_large,
+                std::to_string(header.width) + " x " + std::to_string(header.height) +
+                    " pixels, expected sides of at most " + std::to_string(kMaxSide));
   }
   DecodedImage image;
   image.format = header.format;

@@ -15,7 +15,9 @@ class Tiff {
     valid_ = (little_ || big) && u16(2) == 42;
   }
   bool valid() const { return valid_; }
-  bool has(std::size_t at, std::size_t count) const { return at <= bytes_.size() && bytes_.size() - at >= count; }
+  bool has(std::size_t at, std::size_t count) const {
+    return at <= bytes_.size() && bytes_.size() - at >= count;
+  }
   std::uint32_t u16(std::size_t at) const {
     return little_ ? bytes_[at] | bytes_[at + 1] << 8 : bytes_[at] << 8 | bytes_[at + 1];
   }
@@ -50,7 +52,9 @@ int exif_orientation(Bytes exif) noexcept {
     if (!tiff.has(entry, kEntryBytes)) return 1;
     if (tiff.u16(entry) != kOrientationTag) continue;
     const std::uint32_t type = tiff.u16(entry + 2);
-    const std::uint32_t value = type == kShort ? tiff.u16(entry + 8) : type == kLong ? tiff.u32(entry + 8) : 1;
+    const std::uint32_t value = type == kShort  ? tiff.u16(entry + 8)
+                                : type == kLong ? tiff.u32(entry + 8)
+                                                : 1;
     return tiff.u32(entry + 4) == 1 && value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
   }
   return 1;

@@ -68,7 +68,8 @@ std::string_view name_text(Bytes bytes) {
   }
   if (lower.starts_with("<!doctype html") || lower.starts_with("<html")) return "an HTML page";
   if (lower.starts_with("<svg")) return "an SVG drawing";
-  if (lower.starts_with("<?xml")) return lower.find("<svg") != std::string::npos ? "an SVG drawing" : "XML text";
+  if (lower.starts_with("<?xml"))
+    return lower.find("<svg") != std::string::npos ? "an SVG drawing" : "XML text";
   return "text";
 }
 
@@ -87,9 +88,10 @@ std::string name_content(Bytes bytes) {
 
 /// A file cut within its signature, or one whose signature a text-mode transfer mangled.
 bool is_broken_start(Bytes bytes) {
-  const std::string_view start(reinterpret_cast<const char*>(bytes.data()), std::min<std::size_t>(bytes.size(), 8));
-  return start.starts_with("\xff\xd8"sv) || start.starts_with("\x89PNG"sv) || kPngSignature.starts_with(start) ||
-         kJpegStart.starts_with(start);
+  const std::string_view start(reinterpret_cast<const char*>(bytes.data()),
+                               std::min<std::size_t>(bytes.size(), 8));
+  return start.starts_with("\xff\xd8"sv) || start.starts_with("\x89PNG"sv) ||
+         kPngSignature.starts_with(start) || kJpegStart.starts_with(start);
 }
 
 }  // namespace
@@ -100,18 +102,20 @@ void check_pixels(std::int64_t width, std::int64_t height, const ImageLimits& li
   // Sides are below 2^31, so their product fits.
   if (width * height <= limits.max_pixels) return;
   throw Error(ErrorCode::image_too_large, std::to_string(width) + " x " + std::to_string(height) +
-                                              " pixels, expected at most " + std::to_string(limits.max_pixels) +
-                                              " in all");
+                                              " pixels, expected at most " +
+                                              std::to_string(limits.max_pixels) + " in all");
 }
 
 Header read_header(std::span<const std::uint8_t> bytes, const ImageLimits& limits) {
-  if (bytes.empty()) throw Error(ErrorCode::unsupported_format, "the file is empty, expected a JPEG or PNG image");
+  if (bytes.empty())
+    throw Error(ErrorCode::unsupported_format, "the file is empty, expected a JPEG or PNG image");
   if (has_at(bytes, 0, kJpegStart)) return read_jpeg_header(bytes, limits);
   if (has_at(bytes, 0, kPngSignature)) return read_png_header(bytes, limits);
   if (is_broken_start(bytes)) {
     throw Error(ErrorCode::damaged_image, "the signature of the JPEG or PNG image is cut or damaged");
   }
-  throw Error(ErrorCode::unsupported_format, "the file is " + name_content(bytes) + ", expected a JPEG or PNG image");
+  throw Error(ErrorCode::unsupported_format,
+              "the file is " + name_content(bytes) + ", expected a JPEG or PNG image");
 }
 
 }  // namespace mnv2::image

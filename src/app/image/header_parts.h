@@ -17,8 +17,8 @@ Header read_jpeg_header(Bytes bytes, const ImageLimits& limits);
 /// `bytes` starts with PNG's signature of 8 bytes.
 Header read_png_header(Bytes bytes, const ImageLimits& limits);
 
-/// EXIF tag 0x0112 of the first directory of a TIFF structure (with or without "Exif\0\0" before it): 1..8, and 1 for
-/// anything that cannot be read: a broken EXIF block does not make the picture wrong.
+/// EXIF tag 0x0112 of the first directory of a TIFF structure (with or without "Exif\0\0" before it): 1..8,
+/// and 1 for anything that cannot be read: a broken EXIF block does not make the picture wrong.
 int exif_orientation(Bytes exif) noexcept;
 
 /// @throws Error{image_too_large}

@@ -12,9 +12,28 @@ namespace {
 
 // ITU-T T.81, table B.1.
 enum Marker : int {
-  kTem = 0x01, kSof0 = 0xc0, kSof1 = 0xc1, kSof2 = 0xc2, kDht = 0xc4, kJpg = 0xc8, kSof9 = 0xc9, kSof10 = 0xca,
-  kDac = 0xcc, kSof15 = 0xcf, kRst0 = 0xd0, kRst7 = 0xd7, kSoi = 0xd8, kEoi = 0xd9, kSos = 0xda, kDqt = 0xdb,
-  kDnl = 0xdc, kDri = 0xdd, kApp0 = 0xe0, kApp1 = 0xe1, kApp15 = 0xef, kCom = 0xfe,
+  kTem = 0x01,
+  kSof0 = 0xc0,
+  kSof1 = 0xc1,
+  kSof2 = 0xc2,
+  kDht = 0xc4,
+  kJpg = 0xc8,
+  kSof9 = 0xc9,
+  kSof10 = 0xca,
+  kDac = 0xcc,
+  kSof15 = 0xcf,
+  kRst0 = 0xd0,
+  kRst7 = 0xd7,
+  kSoi = 0xd8,
+  kEoi = 0xd9,
+  kSos = 0xda,
+  kDqt = 0xdb,
+  kDnl = 0xdc,
+  kDri = 0xdd,
+  kApp0 = 0xe0,
+  kApp1 = 0xe1,
+  kApp15 = 0xef,
+  kCom = 0xfe,
 };
 
 [[noreturn]] void damaged(const std::string& what) { throw Error(ErrorCode::damaged_image, "JPEG: " + what); }
@@ -28,13 +47,11 @@ std::string hex(int marker) {
   return {'0', 'x', kDigits[marker >> 4], kDigits[marker & 15]};
 }
 
-bool is_frame(int marker) {
-  return marker >= kSof0 && marker <= kSof15 && marker != kDht && marker != kDac;
-}
+bool is_frame(int marker) { return marker >= kSof0 && marker <= kSof15 && marker != kDht && marker != kDac; }
 
-/// Follows libjpeg's reader (jdmarker.c): what makes it give up is an error here, what it skips is skipped. OpenCV
-/// needs this done for it: its memory source hands out grey where the data end, and it returns an image even when
-/// libjpeg gives up after the last row.
+/// Follows libjpeg's reader (jdmarker.c): what makes it give up is an error here, what it skips is skipped.
+/// OpenCV needs this done for it: its memory source hands out grey where the data end, and it returns an
+/// image even when libjpeg gives up after the last row.
 class Walker {
  public:
   Walker(Bytes bytes, const ImageLimits& limits) : bytes_(bytes), limits_(limits) {}
@@ -64,7 +81,8 @@ class Walker {
     const bool stands_alone = marker == kTem || (marker >= kRst0 && marker <= kRst7);
     if (stands_alone || is_skipped_in_resync(marker)) return;
     if (marker == kSoi) damaged("a second start marker");
-    const bool is_known = (marker >= kSof0 && marker <= kApp15 && marker != 0xde && marker != 0xdf) || marker == kCom;
+    const bool is_known =
+        (marker >= kSof0 && marker <= kApp15 && marker != 0xde && marker != 0xdf) || marker == kCom;
     if (!is_known) damaged("unknown marker " + hex(marker));
     const Bytes segment = take_segment(marker);
     if (is_frame(marker)) {
@@ -94,8 +112,8 @@ class Walker {
     const std::size_t length = big_endian_16(bytes_, at_);
     if (length < 2) damaged("marker " + hex(marker) + " has length " + std::to_string(length));
     if (length > left) {
-      damaged("the file ends in marker " + hex(marker) + ": " + std::to_string(length) + " bytes expected, found " +
-              std::to_string(left));
+      damaged("the file ends in marker " + hex(marker) + ": " + std::to_string(length) +
+              " bytes expected, found " + std::to_string(left));
     }
     const Bytes segment = bytes_.subspan(at_ + 2, length - 2);
     at_ += length;
@@ -105,8 +123,10 @@ class Walker {
   void read_frame(int marker, Bytes segment) {
     if (has_frame_) damaged("two frame headers");
     const bool decodable = marker <= kSof2 || marker == kSof9 || marker == kSof10;
-    if (!decodable) unsupported("lossless, hierarchical or unknown process (frame marker " + hex(marker) + ")");
-    if (segment.size() < 6 || segment.size() != 6 + 3 * std::size_t(segment[5])) damaged("frame header of wrong length");
+    if (!decodable)
+      unsupported("lossless, hierarchical or unknown process (frame marker " + hex(marker) + ")");
+    if (segment.size() < 6 || segment.size() != 6 + 3 * std::size_t(segment[5]))
+      damaged("frame header of wrong length");
     if (segment[0] != 8) unsupported(std::to_string(segment[0]) + " bits a sample, expected 8");
     has_frame_ = true;
     header_.height = static_cast<int>(big_endian_16(segment, 1));
@@ -114,12 +134,20 @@ class Walker {
     header_.progressive = marker == kSof2 || marker == kSof10;
     components_ = segment[5];
     if (header_.width == 0) damaged("the frame header gives no width");
-    if (header_.height == 0) unsupported("the frame header gives no height (it comes later, in a DNL marker)");
+    if (header_.height == 0)
+      unsupported("the frame header gives no height (it comes later, in a DNL marker)");
     switch (components_) {
-      case 1: header_.color = Color::grey; break;
-      case 3: header_.color = Color::rgb; break;
-      case 4: header_.color = Color::cmyk; break;
-      default: unsupported(std::to_string(components_) + " components, expected 1, 3 or 4");
+      case 1:
+        header_.color = Color::grey;
+        break;
+      case 3:
+        header_.color = Color::rgb;
+        break;
+      case 4:
+        header_.color = Color::cmyk;
+        break;
+      default:
+        unsupported(std::to_string(components_) + " components, expected 1, 3 or 4");
     }
     check_pixels(header_.width, header_.height, limits_);
   }
@@ -131,7 +159,8 @@ class Walker {
       damaged("scan header of wrong length");
     }
     ++header_.scans;
-    // Real files have some 10 scans. The full number of scans is for small images: the work is scans x pixels.
+    // Real files have some 10 scans. The full number of scans is for small images: the work is scans x
+    // pixels.
     constexpr std::int64_t kScansOfLargestImage = 20;
     const std::int64_t pixels = std::int64_t(header_.width) * header_.height;
     const std::int64_t affordable = limits_.max_pixels / pixels > limits_.max_scans
@@ -139,8 +168,8 @@ class Walker {
                                         : limits_.max_pixels * kScansOfLargestImage / pixels;
     const std::int64_t allowed = std::min<std::int64_t>(limits_.max_scans, affordable);
     if (header_.scans > allowed) {
-      throw Error(ErrorCode::image_too_large,
-                  "JPEG: more than " + std::to_string(allowed) + " scans for " + std::to_string(pixels) + " pixels");
+      throw Error(ErrorCode::image_too_large, "JPEG: more than " + std::to_string(allowed) + " scans for " +
+                                                  std::to_string(pixels) + " pixels");
     }
   }
 
@@ -165,7 +194,8 @@ class Walker {
 
   void read_app1(Bytes segment) {
     constexpr std::string_view kExif{"Exif\0", 5};  // the sixth byte is padding; some writers put 0xff there
-    if (has_exif_ || segment.size() < 6 || std::memcmp(segment.data(), kExif.data(), kExif.size()) != 0) return;
+    if (has_exif_ || segment.size() < 6 || std::memcmp(segment.data(), kExif.data(), kExif.size()) != 0)
+      return;
     has_exif_ = true;
     header_.orientation = exif_orientation(segment.subspan(6));
   }

@@ -32,7 +32,8 @@ class Descriptor {
 
 [[noreturn]] void fail_open(int error) {
   const std::string reason = std::generic_category().message(error);
-  if (error == ENOENT || error == ENOTDIR) throw Error(ErrorCode::file_not_found, "cannot open the file: " + reason);
+  if (error == ENOENT || error == ENOTDIR)
+    throw Error(ErrorCode::file_not_found, "cannot open the file: " + reason);
   throw Error(ErrorCode::file_unreadable, "cannot open the file: " + reason);
 }
 
@@ -85,8 +86,8 @@ std::vector<std::uint8_t> read_file(const std::filesystem::path& path, std::int6
     std::vector<std::uint8_t> bytes(size + 1);
     const std::size_t done = read_all(file.get(), bytes);
     if (done > size) {
-      throw Error(ErrorCode::file_unreadable, "the file grew beyond " + std::to_string(size) +
-                                                  " bytes while it was read");
+      throw Error(ErrorCode::file_unreadable,
+                  "the file grew beyond " + std::to_string(size) + " bytes while it was read");
     }
     bytes.resize(done);  // a file that shrank is judged by what is there
     return bytes;
