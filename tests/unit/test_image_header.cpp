@@ -143,7 +143,7 @@ TEST_CASE("a broken EXIF block leaves the orientation at 1") {
 }
 
 TEST_CASE("JPEG structure that makes libjpeg give up is damage") {
-  const ByteVector dht_short = segment(0xc4, ByteVector(17, 9)),
+  const ByteVector dht_short = segment(0xc4, ByteVector{0} + ByteVector(16, 9)),
                    dht_index = segment(0xc4, ByteVector{7} + ByteVector(16, 0));
   const ByteVector start = kSoi + frame(0xc0, 20, 10, 3);
   const ByteVector files[] = {
@@ -151,8 +151,8 @@ TEST_CASE("JPEG structure that makes libjpeg give up is damage") {
       kSoi + scan(3) + frame(0xc0, 20, 10, 3) + kEoi,             // scan before frame
       start + frame(0xc0, 20, 10, 3) + scan(3) + kEoi,            // two frames
       start + scan(3) + kSoi + scan(3) + kEoi,                    // two start markers
-      start + scan(3, {1, 0xff, 0x41, 2}) + kEoi,                 // unknown marker in the data
-      start + scan(3) + ByteVector{0xff, 0xfc} + kEoi,            // unknown marker after the data
+      start + scan(3, {1, 0xff, 0x41, 0, 2}) + kEoi,              // unknown marker in the data
+      start + scan(3) + ByteVector{0xff, 0xfc, 0, 2} + kEoi,      // unknown marker after the data
       kSoi + ByteVector{0xff, 0xe0, 0, 1} + start,                // segment length below 2
       start + scan(3) + dht_short + kEoi,                         // Huffman table longer than its segment
       start + scan(3) + dht_index + kEoi,                         // Huffman table number 7
@@ -167,7 +167,7 @@ TEST_CASE("JPEG structure that makes libjpeg give up is damage") {
     CHECK(failure(file) == ErrorCode::damaged_image);
   }
   // With restart intervals, libjpeg looks for the next restart marker and passes the unknown one.
-  CHECK(read_header(start + segment(0xdd, {0, 4}) + scan(3, {1, 0xff, 0x41, 2}) + kEoi).scans == 1);
+  CHECK(read_header(start + segment(0xdd, {0, 4}) + scan(3, {1, 0xff, 0x41, 0, 2}) + kEoi).scans == 1);
 }
 
 TEST_CASE("kinds of JPEG that no common decoder reads are unsupported") {

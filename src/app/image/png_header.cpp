@@ -31,7 +31,6 @@ class ChunkReader {
     const std::size_t left = bytes_.size() - at_;
     if (left < kChunkFrameBytes) damaged("the file ends before the IEND chunk");
     const std::uint32_t length = big_endian_32(bytes_, at_);
-    if (length > kMaxPngInteger) damaged("a chunk claims " + std::to_string(length) + " bytes");
     if (length > left - kChunkFrameBytes) {
       damaged("the file ends inside a chunk: " + std::to_string(length) + " bytes of data expected, found " +
               std::to_string(left - kChunkFrameBytes));
