@@ -1,0 +1,132 @@
+#include "app/image/decode.h"
+
+#include <limits>
+#include <new>
+#include <opencv2/core.hpp>
+#include <opencv2/core/utils/logger.hpp>
+#include <opencv2/imgcodecs.hpp>
+
+#include "app/image/codec_messages.h"
+#include "mnv2/error.h"
+
+namespace mnv2::image {
+namespace {
+
+/// OpenCV's own limit (CV_IO_MAX_IMAGE_WIDTH and _HEIGHT).
+constexpr int kMaxSide = 1 << 20;
+
+[[noreturn]] void out_of_memory(const Header& header) {
+  throw Error(ErrorCode::out_of_memory, "no memory for " + std::to_string(header.width) + " x " +
+                                            std::to_string(header.height) + " pixels");
+}
+
+cv::Mat run_decoder(std::span<const std::uint8_t> bytes, const Header& header) {
+  const int flags = cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION;
+  try {
+    // A header over the bytes, not a copy; imdecode does not write to it.
+    const cv::Mat buffer(1, static_cast<int>(bytes.size()), CV_8U, const_cast<std::uint8_t*>(bytes.data()));
+    return cv::imdecode(buffer, flags);
+  } catch (const cv::Exception& error) {
+    if (error.code == cv::Error::StsNoMem) out_of_memory(header);
+    if (error.err.find("CV_IO_MAX") != std::string::npos) {
+      throw Error(ErrorCode::image_too_large, "OpenCV's limit on image sizes: " + error.err);
+    }
+    throw Error(ErrorCode::damaged_image, "the decoder gave up: " + error.err);
+  } catch (const std::bad_alloc&) {
+    out_of_memory(header);
+  }
+}
+
+/// EXIF 2.32, tag Orientation: which way the stored rows and columns run in the upright image.
+cv::Mat turned_upright(const cv::Mat& stored, int orientation) {
+  constexpr int kUpsideDown = 0, kMirrored = 1, kHalfTurn = -1;
+  cv::Mat transposed, upright;
+  if (orientation >= 5) cv::transpose(stored, transposed);
+  switch (orientation) {
+    case 2:
+      cv::flip(stored, upright, kMirrored);
+      break;
+    case 3:
+      cv::flip(stored, upright, kHalfTurn);
+      break;
+    case 4:
+      cv::flip(stored, upright, kUpsideDown);
+      break;
+    case 5:
+      upright = transposed;
+      break;
+    case 6:
+      cv::flip(transposed, upright, kMirrored);
+      break;
+    case 7:
+      cv::flip(transposed, upright, kHalfTurn);
+      break;
+    case 8:
+      cv::flip(transposed, upright, kUpsideDown);
+      break;
+    default:
+      upright = stored;
+      break;
+  }
+  return upright;
+}
+
+cv::Mat decode_pixels(std::span<const std::uint8_t> bytes, const Header& header,
+                      std::vector<std::string>& warnings) {
+  const CodecMessages messages;
+  cv::Mat pixels = run_decoder(bytes, header);
+  if (pixels.empty()) {
+    throw Error(ErrorCode::damaged_image, messages.error().empty() ? "the decoder rejects the image data"
+                                                                   : "libpng: " + messages.error());
+  }
+  if (pixels.type() != CV_8UC3 || pixels.cols != header.width || pixels.rows != header.height) {
+    throw Error(ErrorCode::internal,
+                "OpenCV decoded " + std::to_string(pixels.cols) + " x " + std::to_string(pixels.rows) +
+                    " pixels of type " + std::to_string(pixels.type()) + ", expected " +
+                    std::to_string(header.width) + " x " + std::to_string(header.height) + " of 3 bytes");
+  }
+  warnings = messages.warnings();
+  return pixels;
+}
+
+}  // namespace
+
+void init_decoder() {
+  cv::setNumThreads(0);  // cores go to images, not to rows of one image
+  cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
+}
+
+DecodedImage decode_image(std::span<const std::uint8_t> bytes, const DecodeOptions& options) {
+  if (bytes.size() > static_cast<std::size_t>(std::numeric_limits<int>::max())) {
+    throw Error(ErrorCode::image_too_large, "the file has " + std::to_string(bytes.size()) +
+                                                " bytes, OpenCV takes " +
+                                                std::to_string(std::numeric_limits<int>::max()));
+  }
+  const Header header = read_header(bytes, options.limits);
+  if (header.width > kMaxSide || header.height > kMaxSide) {
+    throw Error(ErrorCode::image_too_large,
+                std::to_string(header.width) + " x " + std::to_string(header.height) +
+                    " pixels, expected sides of at most " + std::to_string(kMaxSide));
+  }
+  DecodedImage image;
+  image.format = header.format;
+  image.orientation = options.apply_orientation ? header.orientation : 1;
+  try {
+    auto pixels = std::make_shared<cv::Mat>(
+        turned_upright(decode_pixels(bytes, header, image.warnings), image.orientation));
+    image.view = {.data = pixels->data,
+                  .width = pixels->cols,
+                  .height = pixels->rows,
+                  .row_bytes = static_cast<std::ptrdiff_t>(pixels->step[0]),
+                  .order = ChannelOrder::bgr};
+    image.pixels = std::move(pixels);
+  } catch (const cv::Exception& error) {
+    if (error.code == cv::Error::StsNoMem) out_of_memory(header);
+    throw Error(ErrorCode::internal, "turning the image: " + error.err);
+  } catch (const std::bad_alloc&) {
+    out_of_memory(header);
+  }
+  return image;
+}
+
+}  // namespace mnv2::image

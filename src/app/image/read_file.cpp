@@ -1,0 +1,99 @@
+#include "app/image/read_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <new>
+#include <string>
+#include <system_error>
+
+#include "mnv2/error.h"
+
+namespace mnv2::image {
+namespace {
+
+class Descriptor {
+ public:
+  /// Not blocking, because opening a FIFO that nobody writes to would wait for ever.
+  explicit Descriptor(const std::filesystem::path& path)
+      : value_(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)) {}
+  ~Descriptor() {
+    if (value_ >= 0) ::close(value_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return value_; }
+
+ private:
+  int value_;
+};
+
+[[noreturn]] void fail_open(int error) {
+  const std::string reason = std::generic_category().message(error);
+  if (error == ENOENT || error == ENOTDIR)
+    throw Error(ErrorCode::file_not_found, "cannot open the file: " + reason);
+  throw Error(ErrorCode::file_unreadable, "cannot open the file: " + reason);
+}
+
+const char* kind_of(mode_t mode) {
+  if (S_ISDIR(mode)) return "a directory";
+  if (S_ISFIFO(mode)) return "a FIFO";
+  if (S_ISSOCK(mode)) return "a socket";
+  return "a device";
+}
+
+std::int64_t checked_size(int descriptor, std::int64_t max_bytes) {
+  struct stat status;
+  if (::fstat(descriptor, &status) != 0) fail_open(errno);
+  if (!S_ISREG(status.st_mode)) {
+    throw Error(ErrorCode::file_unreadable,
+                std::string("the path is ") + kind_of(status.st_mode) + ", expected a regular file");
+  }
+  if (status.st_size > max_bytes) {
+    throw Error(ErrorCode::image_too_large, "the file has " + std::to_string(status.st_size) +
+                                                " bytes, expected at most " + std::to_string(max_bytes));
+  }
+  return status.st_size;
+}
+
+/// Reads until `out` is full or the file ends. @return bytes read
+std::size_t read_all(int descriptor, std::vector<std::uint8_t>& out) {
+  std::size_t done = 0;
+  while (done < out.size()) {
+    const ssize_t count = ::read(descriptor, out.data() + done, out.size() - done);
+    if (count > 0) {
+      done += static_cast<std::size_t>(count);
+    } else if (count == 0) {
+      break;
+    } else if (errno != EINTR) {
+      throw Error(ErrorCode::file_unreadable,
+                  "cannot read the file: " + std::generic_category().message(errno));
+    }
+  }
+  return done;
+}
+
+}  // namespace
+
+std::vector<std::uint8_t> read_file(const std::filesystem::path& path, std::int64_t max_bytes) {
+  const Descriptor file(path);
+  if (file.get() < 0) fail_open(errno);
+  const auto size = static_cast<std::size_t>(checked_size(file.get(), max_bytes));
+  try {
+    // One byte more than the size: a file that grew (or claims no size, as in /proc) fills it.
+    std::vector<std::uint8_t> bytes(size + 1);
+    const std::size_t done = read_all(file.get(), bytes);
+    if (done > size) {
+      throw Error(ErrorCode::file_unreadable,
+                  "the file grew beyond " + std::to_string(size) + " bytes while it was read");
+    }
+    bytes.resize(done);  // a file that shrank is judged by what is there
+    return bytes;
+  } catch (const std::bad_alloc&) {
+    throw Error(ErrorCode::out_of_memory, "no memory for the file's " + std::to_string(size) + " bytes");
+  }
+}
+
+}  // namespace mnv2::image

@@ -1,0 +1,79 @@
+"""Every image of the corpus has the outcome that its manifest asks for, and real photos decode as Pillow decodes them.
+
+MNV2_DECODE_TOOL names the program that decodes, MNV2_SHARED_DIR the folder with corpus/ and images/. Exit status 77:
+there is no corpus.
+"""
+
+import csv
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+MAX_CPU_MS = 2000.0  # what one file may cost before it counts as hanging
+DECODE_TOOL = os.environ.get("MNV2_DECODE_TOOL", "")
+SHARED_DIR = os.environ.get("MNV2_SHARED_DIR", "")
+
+
+def decode(paths):
+    """Decodes all paths in one process. Returns its stderr and a list of (words of the line, body)."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        subprocess.run([DECODE_TOOL], input=b"".join(os.fsencode(p) + b"\n" for p in paths),
+                       stdout=out, stderr=err, check=True, timeout=60 + 2 * len(paths))
+        out.seek(0)
+        err.seek(0)
+        results = []
+        for line in iter(out.readline, b""):
+            words = line.decode().split()
+            results.append((words, out.read(int(words[-1]))))
+        return err.read().decode(errors="replace"), results
+
+
+class Corpus(unittest.TestCase):
+    def test_manifest(self):
+        with open(os.path.join(SHARED_DIR, "corpus", "manifest.csv"), newline="") as manifest:
+            rows = list(csv.DictReader(manifest))
+        self.assertGreaterEqual(len(rows), 200)
+        stderr, results = decode([os.path.join(SHARED_DIR, "corpus", "files", row["file"]) for row in rows])
+        self.assertEqual(stderr, "", "codecs must not print")
+        self.assertEqual(len(results), len(rows))
+        tally = {}
+        for row, (words, body) in zip(rows, results):
+            with self.subTest(file=row["file"], expect=row["expect"], found=words):
+                status, cpu_ms = words[0], float(words[-2])
+                tally[row["expect"], status] = tally.get((row["expect"], status), 0) + 1
+                self.assertLess(cpu_ms, MAX_CPU_MS)
+                if row["expect"] == "ok":
+                    self.assertEqual(words[:3], ["ok", row["width"], row["height"]], body[:200])
+                    self.assertEqual(hashlib.md5(body).hexdigest(), row["rgb_md5"])
+                elif row["expect"] in ("error", "damaged"):
+                    self.assertEqual(status, "error")
+                    self.assertIn(words[1], ("unsupported_format", "damaged_image", "image_too_large"))
+                    self.assertTrue(body.decode())
+                else:
+                    self.assertIn(status, ("ok", "error"))
+        print("corpus:", ", ".join(f"{e} -> {s}: {n}" for (e, s), n in sorted(tally.items())))
+
+    def test_photos_equal_pillow(self):
+        try:
+            from PIL import Image
+        except ImportError:
+            self.skipTest("Pillow is not installed")
+        folder = os.path.join(SHARED_DIR, "images", "dev")
+        paths = [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
+        stderr, results = decode(paths)
+        self.assertEqual(stderr, "")
+        self.assertEqual(len(results), len(paths))
+        for path, (words, body) in zip(paths, results):
+            with self.subTest(path=path), Image.open(path) as image:
+                self.assertEqual(words[:4], ["ok", str(image.width), str(image.height), "0"])
+                self.assertTrue(body == image.convert("RGB").tobytes(), "pixels differ")
+
+
+if __name__ == "__main__":
+    if not os.path.exists(os.path.join(SHARED_DIR, "corpus", "manifest.csv")):
+        print("SKIPPED: no corpus in", SHARED_DIR)
+        sys.exit(77)
+    unittest.main()
