@@ -11,6 +11,7 @@ namespace mnv2::model {
 namespace {
 
 constexpr std::size_t kMaxDepth = 16;        // ours need 5
+constexpr std::size_t kMaxValues = 1 << 18;  // the tensors of 1024 blocks need 55,000
 constexpr std::size_t kMaxQuotedBytes = 80;  // a longer text floods the terminal
 
 /// Follows the parser: refuses depth before memory is spent on it, and keys that the DOM would silently
@@ -27,6 +28,7 @@ class Guard {
           fail(where_, "JSON nested deeper than " + std::to_string(kMaxDepth));
         }
         open_.emplace_back();
+        count_value();
         break;
       case Json::parse_event_t::object_end:
       case Json::parse_event_t::array_end:
@@ -38,12 +40,19 @@ class Guard {
         }
         break;
       case Json::parse_event_t::value:
+        count_value();
         break;
     }
   }
 
  private:
+  /// Two bytes of text can become a hundred bytes of DOM.
+  void count_value() {
+    if (++values_ > kMaxValues) fail(where_, "more than " + std::to_string(kMaxValues) + " JSON values");
+  }
+
   const std::string& where_;
+  std::size_t values_ = 0;
   std::vector<std::set<std::string>> open_;  // the keys so far of each open object; none for an array
 };
 

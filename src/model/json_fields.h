@@ -1,4 +1,5 @@
-// Strict JSON for untrusted files: bounded depth, no duplicate keys, and objects whose keys are all known.
+// Strict JSON for untrusted files: bounded depth and size, no duplicate keys, and objects whose keys are all
+// known.
 #pragma once
 
 #include <initializer_list>
@@ -22,8 +23,8 @@ std::string quote(std::string_view text);
 std::string describe(const Json& value);
 
 /// @param where names the text in messages.
-/// @throws Error{invalid_model} when it is not JSON (RFC 8259, UTF-8), nests deeper than 16, or repeats a
-/// key.
+/// @throws Error{invalid_model} when it is not JSON (RFC 8259, UTF-8), nests deeper than 16, repeats a
+/// key, or has more than 262144 values.
 Json parse_json(std::string_view text, const std::string& where);
 
 /// A JSON object that must have exactly the given keys.

@@ -128,6 +128,15 @@ TEST_CASE("deep nesting is refused before memory or stack is spent on it") {
         "header: JSON nested deeper than 16");
 }
 
+TEST_CASE("a flood of values is refused before memory is spent on it") {
+  const auto zeros = [](std::size_t count) { return "{\"a\": [0" + repeat(",0", count - 1) + "]}"; };
+  // The object and the array count as well.
+  CHECK(header_refusal(zeros(262142)) == "tensor \"a\": an array of 262142, expected an object");
+  CHECK(header_refusal(zeros(262143)) == "header: more than 262144 JSON values");
+  CHECK(header_refusal("{\"a\": [[]" + repeat(",[]", 262142) + "]}") ==
+        "header: more than 262144 JSON values");
+}
+
 TEST_CASE("metadata must be strings") {
   CHECK(header_refusal(R"({"__metadata__": []})") == "__metadata__: an array of 0, expected an object");
   CHECK(header_refusal(R"({"__metadata__": {"a": 1}})") == "__metadata__: \"a\" is 1, expected a string");
