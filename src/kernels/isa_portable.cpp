@@ -4,6 +4,7 @@
 
 #include "kernels/fma_peak-inl.h"
 #include "kernels/isa_tables.h"
+#include "kernels/resize-inl.h"
 
 namespace mnv2::kernels {
 
@@ -11,6 +12,7 @@ const KernelTable kPortableKernels{
     .isa = Isa::portable,
     .lanes = Vec::kLanes,
     .fma_peak = fma_peak,
+    .resize = kResizeKernels,
 };
 
 }  // namespace mnv2::kernels

@@ -1,6 +1,7 @@
 // Kernels: the inner loops, one table of function pointers per instruction set.
 #pragma once
 
+#include "kernels/resize.h"
 #include "mnv2/isa.h"
 
 namespace mnv2::kernels {
@@ -13,6 +14,8 @@ struct KernelTable {
   /// Does `iterations` rounds of independent fused multiply-adds in registers; returns the floating point operations
   /// of one round.
   double (*fma_peak)(long iterations) noexcept;
+
+  ResizeKernels resize;
 };
 
 /// The table for `isa`, which must be one of supported_isas().
