@@ -41,6 +41,7 @@ inline void resize_rows(const HorizontalPass& pass) {
   const std::ptrdiff_t step = 2 * kWeightsPerPair * static_cast<std::ptrdiff_t>(blocks);
   const std::int16_t* w = pass.weights;
   for (int x = 0; x < pass.pixels; x += 4, w += 4 * step) {
+    for (int r = 0; r < Bytes::kBlocks; ++r) __builtin_prefetch(pass.next_rows[r] + pass.starts[x]);
     const Ints p0 = resized_pixel<kBlocks>(pass, w, pass.starts[x]);
     const Ints p1 = resized_pixel<kBlocks>(pass, w + step, pass.starts[x + 1]);
     const Ints p2 = resized_pixel<kBlocks>(pass, w + 2 * step, pass.starts[x + 2]);
@@ -85,26 +86,40 @@ inline Vec divide(Vec a, Vec b, Vec inverse_b) {
   return fma(negated_fma(b, quotient, a), inverse_b, quotient);
 }
 
-template <int kChannel>
-inline Vec normalised(Bytes pixels, const Normalisation& n) {
-  const Vec unit = divide(to_floats(channel<kChannel>(pixels)), Vec::set(255.0f), Vec::set(1.0f / 255.0f));
-  return divide(add(unit, Vec::set(-n.mean[kChannel])), Vec::set(n.std[kChannel]),
-                Vec::set(n.inverse_std[kChannel]));
-}
+/// What one channel is normalised with, held in registers: the stores to the output could alias the
+/// originals.
+struct ChannelNorm {
+  ChannelNorm(const Normalisation& n, int channel)
+      : negated_mean(Vec::set(-n.mean[channel])),
+        std(Vec::set(n.std[channel])),
+        inverse_std(Vec::set(n.inverse_std[channel])) {}
+
+  Vec apply(Ints values) const {
+    const Vec unit = divide(to_floats(values), Vec::set(255.0f), Vec::set(1.0f / 255.0f));
+    return divide(add(unit, negated_mean), std, inverse_std);
+  }
+
+  Vec negated_mean, std, inverse_std;
+};
 
 void normalise(const NormalisePass& pass) noexcept {
   const Normalisation& n = *pass.normalisation;
+  const std::uint8_t* pixels = pass.pixels;
+  float* const out[3] = {pass.out[0], pass.out[1], pass.out[2]};
+  const int count = pass.count;
   int x = 0;
   if (n.arithmetic) {
-    for (; x + Vec::kLanes <= pass.count; x += Vec::kLanes) {
-      const Bytes pixels = Bytes::load_blocks(pass.pixels + std::ptrdiff_t{3} * x);
-      normalised<0>(pixels, n).store(pass.out[0] + x);
-      normalised<1>(pixels, n).store(pass.out[1] + x);
-      normalised<2>(pixels, n).store(pass.out[2] + x);
+    const ChannelNorm norm0(n, 0), norm1(n, 1), norm2(n, 2);
+    for (; x + Vec::kLanes <= count; x += Vec::kLanes) {
+      const Bytes block = Bytes::load_blocks(pixels + std::ptrdiff_t{3} * x);
+      norm0.apply(channel<0>(block)).store(out[0] + x);
+      norm1.apply(channel<1>(block)).store(out[1] + x);
+      norm2.apply(channel<2>(block)).store(out[2] + x);
     }
   }
-  for (; x < pass.count; ++x)
-    for (int c = 0; c < 3; ++c) pass.out[c][x] = n.table[c][pass.pixels[3 * x + c]];
+  const float* const table[3] = {n.table[0], n.table[1], n.table[2]};
+  for (; x < count; ++x)
+    for (int c = 0; c < 3; ++c) out[c][x] = table[c][pixels[3 * x + c]];
 }
 
 constexpr ResizeKernels kResizeKernels{

@@ -13,12 +13,13 @@ namespace mnv2::kernels {
 
 /// The horizontal pass over `ResizeKernels::rows` rows at once.
 struct HorizontalPass {
-  const std::uint8_t* const* rows;  // [rows], each 3 bytes a pixel
-  std::uint8_t* const* out;         // [rows], each [pixels][3] and 4 bytes more, which may be written too
-  const std::int32_t* starts;       // [pixels], bytes from rows[r] to an output pixel's first tap
-  const std::int16_t* weights;      // [pixels][blocks][2][4]: a block is four taps, missing taps weigh 0
-  int pixels;                       // a multiple of 4
-  int blocks;                       // 16 bytes are read at starts[x] + 12 * block
+  const std::uint8_t* const* rows;       // [rows], each 3 bytes a pixel
+  const std::uint8_t* const* next_rows;  // [rows], those of the next call, to fetch into the cache
+  std::uint8_t* const* out;     // [rows], each [pixels][3] and 4 bytes more, which may be written too
+  const std::int32_t* starts;   // [pixels], bytes from rows[r] to an output pixel's first tap
+  const std::int16_t* weights;  // [pixels][blocks][2][4]: a block is four taps, missing taps weigh 0
+  int pixels;                   // a multiple of 4
+  int blocks;                   // 16 bytes are read at starts[x] + 12 * block
 };
 
 /// The vertical pass for one row of output.

@@ -27,7 +27,8 @@ inline Vec max(Vec a, Vec b) { return {_mm256_max_ps(a.v, b.v)}; }
 
 inline Vec negated_fma(Vec a, Vec b, Vec c) { return {_mm256_fnmadd_ps(a.v, b.v, c.v)}; }  // c - a * b
 
-// Integer vectors for pixels. All operations stay within blocks of 16 bytes, so the same code serves any width.
+// Integer vectors for pixels. All operations stay within blocks of 16 bytes, so the same code serves any
+// width.
 
 struct Ints {
   __m256i v;  // [8] of 32 bits
@@ -51,7 +52,9 @@ struct Bytes {
   static constexpr int kBlocks = 2;
   __m256i v;
 
-  static Bytes load(const std::uint8_t* p) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))}; }
+  static Bytes load(const std::uint8_t* p) {
+    return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))};
+  }
   void store(std::uint8_t* p) const { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
 
   /// A block from each of kBlocks rows.
@@ -70,7 +73,9 @@ struct Bytes {
   }
 
  private:
-  static __m128i load_block(const std::uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
+  static __m128i load_block(const std::uint8_t* p) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  }
   static void store_block(std::uint8_t* p, __m128i x) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), x); }
 };
 
@@ -97,7 +102,9 @@ inline Bytes narrow(Ints a, Ints b, Ints c, Ints d) {
   return {_mm256_packus_epi16(_mm256_packs_epi32(a.v, b.v), _mm256_packs_epi32(c.v, d.v))};
 }
 
-inline Bytes shuffle(Bytes a, __m128i order) { return {_mm256_shuffle_epi8(a.v, _mm256_broadcastsi128_si256(order))}; }
+inline Bytes shuffle(Bytes a, __m128i order) {
+  return {_mm256_shuffle_epi8(a.v, _mm256_broadcastsi128_si256(order))};
+}
 /// Per block of interleaved pixels: r0 r1 g0 g1 b0 b1 and two words without meaning.
 inline Words pixels_01(Bytes a) {
   return {shuffle(a, _mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1)).v};
@@ -114,7 +121,8 @@ inline Bytes drop_fourths(Bytes a) {
 template <int kChannel>
 inline Ints channel(Bytes a) {
   constexpr char c = kChannel;
-  return {shuffle(a, _mm_setr_epi8(c, -1, -1, -1, c + 3, -1, -1, -1, c + 6, -1, -1, -1, c + 9, -1, -1, -1)).v};
+  return {
+      shuffle(a, _mm_setr_epi8(c, -1, -1, -1, c + 3, -1, -1, -1, c + 6, -1, -1, -1, c + 9, -1, -1, -1)).v};
 }
 inline Vec to_floats(Ints a) { return {_mm256_cvtepi32_ps(a.v)}; }
 

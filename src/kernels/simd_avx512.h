@@ -1,7 +1,8 @@
 // Vectors of sixteen floats: AVX-512 F.
 #pragma once
 
-// GCC up to 13 takes the deliberately undefined operands inside its own intrinsics for mistakes (GCC bug 105593).
+// GCC up to 13 takes the deliberately undefined operands inside its own intrinsics for mistakes (GCC bug
+// 105593).
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
@@ -36,7 +37,8 @@ inline Vec max(Vec a, Vec b) { return {_mm512_max_ps(a.v, b.v)}; }
 
 inline Vec negated_fma(Vec a, Vec b, Vec c) { return {_mm512_fnmadd_ps(a.v, b.v, c.v)}; }  // c - a * b
 
-// Integer vectors for pixels. All operations stay within blocks of 16 bytes, so the same code serves any width.
+// Integer vectors for pixels. All operations stay within blocks of 16 bytes, so the same code serves any
+// width.
 
 struct Ints {
   __m512i v;  // [16] of 32 bits
@@ -69,7 +71,8 @@ struct Bytes {
   }
   /// kBlocks blocks that overlap: each begins 12 bytes, four pixels, after the one before.
   static Bytes load_blocks(const std::uint8_t* p) { return load_blocks(p, p + 12, p + 24, p + 36); }
-  static Bytes load_blocks(const std::uint8_t* a, const std::uint8_t* b, const std::uint8_t* c, const std::uint8_t* d) {
+  static Bytes load_blocks(const std::uint8_t* a, const std::uint8_t* b, const std::uint8_t* c,
+                           const std::uint8_t* d) {
     __m512i r = _mm512_castsi128_si512(load_block(a));
     r = _mm512_inserti32x4(r, load_block(b), 1);
     r = _mm512_inserti32x4(r, load_block(c), 2);
@@ -88,7 +91,9 @@ struct Bytes {
   __m128i block() const {
     return _mm512_extracti32x4_epi32(v, kBlock);
   }
-  static __m128i load_block(const std::uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
+  static __m128i load_block(const std::uint8_t* p) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  }
   static void store_block(std::uint8_t* p, __m128i x) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), x); }
 };
 
@@ -115,7 +120,9 @@ inline Bytes narrow(Ints a, Ints b, Ints c, Ints d) {
   return {_mm512_packus_epi16(_mm512_packs_epi32(a.v, b.v), _mm512_packs_epi32(c.v, d.v))};
 }
 
-inline Bytes shuffle(Bytes a, __m128i order) { return {_mm512_shuffle_epi8(a.v, _mm512_broadcast_i32x4(order))}; }
+inline Bytes shuffle(Bytes a, __m128i order) {
+  return {_mm512_shuffle_epi8(a.v, _mm512_broadcast_i32x4(order))};
+}
 /// Per block of interleaved pixels: r0 r1 g0 g1 b0 b1 and two words without meaning.
 inline Words pixels_01(Bytes a) {
   return {shuffle(a, _mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1)).v};
@@ -132,7 +139,8 @@ inline Bytes drop_fourths(Bytes a) {
 template <int kChannel>
 inline Ints channel(Bytes a) {
   constexpr char c = kChannel;
-  return {shuffle(a, _mm_setr_epi8(c, -1, -1, -1, c + 3, -1, -1, -1, c + 6, -1, -1, -1, c + 9, -1, -1, -1)).v};
+  return {
+      shuffle(a, _mm_setr_epi8(c, -1, -1, -1, c + 3, -1, -1, -1, c + 6, -1, -1, -1, c + 9, -1, -1, -1)).v};
 }
 inline Vec to_floats(Ints a) { return {_mm512_cvtepi32_ps(a.v)}; }
 

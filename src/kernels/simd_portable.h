@@ -62,7 +62,9 @@ struct Bytes {
 
   static Bytes load(const std::uint8_t* p) { return {_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))}; }
   void store(std::uint8_t* p) const { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), v); }
-  static Bytes load_blocks(const std::uint8_t* const* rows, std::ptrdiff_t offset) { return load(rows[0] + offset); }
+  static Bytes load_blocks(const std::uint8_t* const* rows, std::ptrdiff_t offset) {
+    return load(rows[0] + offset);
+  }
   static Bytes load_blocks(const std::uint8_t* p) { return load(p); }
   void store_blocks(std::uint8_t* const* rows, std::ptrdiff_t offset) const { store(rows[0] + offset); }
 };
@@ -125,7 +127,9 @@ struct Ints {
 struct Words {
   std::int16_t v[8];
 
-  static Words broadcast_pair(const std::int16_t* p) { return {{p[0], p[1], p[0], p[1], p[0], p[1], p[0], p[1]}}; }
+  static Words broadcast_pair(const std::int16_t* p) {
+    return {{p[0], p[1], p[0], p[1], p[0], p[1], p[0], p[1]}};
+  }
 };
 
 struct Bytes {
@@ -139,7 +143,9 @@ struct Bytes {
     return r;
   }
   void store(std::uint8_t* p) const { std::memcpy(p, v, kSize); }
-  static Bytes load_blocks(const std::uint8_t* const* rows, std::ptrdiff_t offset) { return load(rows[0] + offset); }
+  static Bytes load_blocks(const std::uint8_t* const* rows, std::ptrdiff_t offset) {
+    return load(rows[0] + offset);
+  }
   static Bytes load_blocks(const std::uint8_t* p) { return load(p); }
   void store_blocks(std::uint8_t* const* rows, std::ptrdiff_t offset) const { store(rows[0] + offset); }
 };

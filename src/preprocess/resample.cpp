@@ -1,7 +1,6 @@
 #include "preprocess/resample.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstring>
 
@@ -159,26 +158,29 @@ void Resampler::row(int y, std::uint8_t* out) {
 
 void Resampler::fill_ring(int end_row) {
   while (next_row_ < end_row) {
-    std::array<const std::uint8_t*, kernels::ResizeKernels::kMaxRows> rows;
-    std::array<std::uint8_t*, kernels::ResizeKernels::kMaxRows> out;
+    Rows rows;
+    Rows next_rows;
+    OutRows out;
     for (int i = 0; i < kernels_.rows; ++i) {
       const int row = std::min(next_row_ + i, end_row_ - 1);  // at the end, the last row several times
       rows[i] = source(row);
+      next_rows[i] = source(std::min(row + kernels_.rows, end_row_ - 1));
       out[i] = slot(row);
     }
-    resize_rows(rows.data(), out.data());
+    resize_rows(rows, next_rows, out);
     next_row_ = std::min(next_row_ + kernels_.rows, end_row_);
   }
 }
 
-void Resampler::resize_rows(const std::uint8_t* const* rows, std::uint8_t* const* out) {
+void Resampler::resize_rows(const Rows& rows, const Rows& next_rows, const OutRows& out) {
   if (!resizes_x()) {
     for (int i = 0; i < kernels_.rows; ++i)
       std::memcpy(out[i], rows[i] + kPixelBytes * window_.x.first, kPixelBytes * window_.x.count);
     return;
   }
-  kernels::HorizontalPass pass{.rows = rows,
-                               .out = out,
+  kernels::HorizontalPass pass{.rows = rows.data(),
+                               .next_rows = next_rows.data(),
+                               .out = out.data(),
                                .starts = starts_.data(),
                                .weights = horizontal_.weights(0),
                                .pixels = tail_,
@@ -186,8 +188,8 @@ void Resampler::resize_rows(const std::uint8_t* const* rows, std::uint8_t* const
   kernels_.horizontal(pass);
   if (tail_ == horizontal_.pixels()) return;
 
-  std::array<const std::uint8_t*, kernels::ResizeKernels::kMaxRows> tail_rows;
-  std::array<std::uint8_t*, kernels::ResizeKernels::kMaxRows> tail_out;
+  Rows tail_rows;
+  OutRows tail_out;
   for (int i = 0; i < kernels_.rows; ++i) {
     std::uint8_t* copy = tails_.data() + tail_bytes_ * i;
     std::memcpy(copy, rows[i] + std::ptrdiff_t{kPixelBytes} * tail_first_,
@@ -195,7 +197,7 @@ void Resampler::resize_rows(const std::uint8_t* const* rows, std::uint8_t* const
     tail_rows[i] = copy;
     tail_out[i] = out[i] + kPixelBytes * tail_;
   }
-  pass.rows = tail_rows.data();
+  pass.rows = pass.next_rows = tail_rows.data();
   pass.out = tail_out.data();
   pass.starts += tail_;
   pass.weights = horizontal_.weights(tail_);

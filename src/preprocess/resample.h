@@ -2,6 +2,7 @@
 // computed.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -86,10 +87,13 @@ class Resampler {
  private:
   static constexpr int kPairsPerBlock = 2;  // of the horizontal pass
 
+  using Rows = std::array<const std::uint8_t*, kernels::ResizeKernels::kMaxRows>;
+  using OutRows = std::array<std::uint8_t*, kernels::ResizeKernels::kMaxRows>;
+
   void prepare_horizontal();
   void prepare_ring();
   void fill_ring(int end_row);
-  void resize_rows(const std::uint8_t* const* rows, std::uint8_t* const* out);
+  void resize_rows(const Rows& rows, const Rows& next_rows, const OutRows& out);
 
   bool resizes_x() const { return window_.x.in != window_.x.out; }
   bool resizes_y() const { return window_.y.in != window_.y.out; }
