@@ -69,6 +69,7 @@ class Preprocessor {
   Preprocessing preprocessing_;
   Isa isa_;
   std::array<std::array<float, 256>, 3> normalised_;  // [RGB][value]: (value / 255 - mean) / std in float32
+  bool arithmetic_ = false;  // whether the kernels may compute these values instead of looking them up
 };
 
 }  // namespace mnv2

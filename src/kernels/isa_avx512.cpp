@@ -7,6 +7,7 @@
 #include "kernels/isa_tables.h"
 #include "kernels/pointwise-inl.h"
 #include "kernels/pooling-inl.h"
+#include "kernels/resize-inl.h"
 #include "kernels/stem-inl.h"
 
 namespace mnv2::kernels {
@@ -20,6 +21,7 @@ const KernelTable kAvx512Kernels{
     .stem = stem,
     .sum_pixels = sum_pixels,
     .fma_peak = fma_peak,
+    .resize = kResizeKernels,
 };
 
 }  // namespace mnv2::kernels

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/resize.h"
 #include "mnv2/isa.h"
 
 namespace mnv2::kernels {
@@ -107,6 +108,8 @@ struct KernelTable {
   /// Does `iterations` rounds of independent fused multiply-adds in registers; returns the floating point operations
   /// of one round.
   double (*fma_peak)(long iterations) noexcept;
+
+  ResizeKernels resize;
 };
 
 /// The table for `isa`.

@@ -3,6 +3,10 @@
 
 #include <immintrin.h>
 
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
 namespace {
 
 struct Vec {
@@ -23,5 +27,106 @@ inline Vec add(Vec a, Vec b) { return {_mm256_add_ps(a.v, b.v)}; }
 inline Vec mul(Vec a, Vec b) { return {_mm256_mul_ps(a.v, b.v)}; }
 inline Vec min(Vec a, Vec b) { return {_mm256_min_ps(a.v, b.v)}; }
 inline Vec max(Vec a, Vec b) { return {_mm256_max_ps(a.v, b.v)}; }
+
+inline Vec negated_fma(Vec a, Vec b, Vec c) { return {_mm256_fnmadd_ps(a.v, b.v, c.v)}; }  // c - a * b
+
+// Integer vectors for pixels. All operations stay within blocks of 16 bytes, so the same code serves any
+// width.
+
+struct Ints {
+  __m256i v;  // [8] of 32 bits
+
+  static Ints set(int x) { return {_mm256_set1_epi32(x)}; }
+};
+
+struct Words {
+  __m256i v;  // [16] of 16 bits
+
+  /// The two words at p, over and over.
+  static Words broadcast_pair(const std::int16_t* p) {
+    int pair;
+    std::memcpy(&pair, p, sizeof(pair));
+    return {_mm256_set1_epi32(pair)};
+  }
+};
+
+struct Bytes {
+  static constexpr int kSize = 32;
+  static constexpr int kBlocks = 2;
+  __m256i v;
+
+  static Bytes load(const std::uint8_t* p) {
+    return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))};
+  }
+  void store(std::uint8_t* p) const { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
+
+  /// A block from each of kBlocks rows.
+  static Bytes load_blocks(const std::uint8_t* const* rows, std::ptrdiff_t offset) {
+    return load_blocks(rows[0] + offset, rows[1] + offset);
+  }
+  /// kBlocks blocks that overlap: each begins 12 bytes, four pixels, after the one before.
+  static Bytes load_blocks(const std::uint8_t* p) { return load_blocks(p, p + 12); }
+  static Bytes load_blocks(const std::uint8_t* a, const std::uint8_t* b) {
+    return {_mm256_inserti128_si256(_mm256_castsi128_si256(load_block(a)), load_block(b), 1)};
+  }
+  /// A block to each of kBlocks rows.
+  void store_blocks(std::uint8_t* const* rows, std::ptrdiff_t offset) const {
+    store_block(rows[0] + offset, _mm256_castsi256_si128(v));
+    store_block(rows[1] + offset, _mm256_extracti128_si256(v, 1));
+  }
+
+ private:
+  static __m128i load_block(const std::uint8_t* p) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  }
+  static void store_block(std::uint8_t* p, __m128i x) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), x); }
+};
+
+inline Ints add(Ints a, Ints b) { return {_mm256_add_epi32(a.v, b.v)}; }
+template <int kBits>
+inline Ints shift_left(Ints a) {
+  return {_mm256_slli_epi32(a.v, kBits)};
+}
+template <int kBits>
+inline Ints shift_right(Ints a) {
+  return {_mm256_srli_epi32(a.v, kBits)};
+}
+/// a[2i] * b[2i] + a[2i + 1] * b[2i + 1]
+inline Ints dot(Words a, Words b) { return {_mm256_madd_epi16(a.v, b.v)}; }
+
+/// Per block: a0 b0 a1 b1 ... of the low or the high eight bytes.
+inline Bytes interleave_low(Bytes a, Bytes b) { return {_mm256_unpacklo_epi8(a.v, b.v)}; }
+inline Bytes interleave_high(Bytes a, Bytes b) { return {_mm256_unpackhi_epi8(a.v, b.v)}; }
+/// Per block: the low or the high eight bytes as words.
+inline Words widen_low(Bytes a) { return {_mm256_unpacklo_epi8(a.v, _mm256_setzero_si256())}; }
+inline Words widen_high(Bytes a) { return {_mm256_unpackhi_epi8(a.v, _mm256_setzero_si256())}; }
+/// Per block: the four ints of a, then of b, c and d, clipped to 0..255.
+inline Bytes narrow(Ints a, Ints b, Ints c, Ints d) {
+  return {_mm256_packus_epi16(_mm256_packs_epi32(a.v, b.v), _mm256_packs_epi32(c.v, d.v))};
+}
+
+inline Bytes shuffle(Bytes a, __m128i order) {
+  return {_mm256_shuffle_epi8(a.v, _mm256_broadcastsi128_si256(order))};
+}
+/// Per block of interleaved pixels: r0 r1 g0 g1 b0 b1 and two words without meaning.
+inline Words pixels_01(Bytes a) {
+  return {shuffle(a, _mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1)).v};
+}
+/// The same of pixels 2 and 3.
+inline Words pixels_23(Bytes a) {
+  return {shuffle(a, _mm_setr_epi8(6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1)).v};
+}
+/// Per block of four pixels of four bytes: their first three bytes, then four without meaning.
+inline Bytes drop_fourths(Bytes a) {
+  return shuffle(a, _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1));
+}
+/// Per block of interleaved pixels: one channel of the first four.
+template <int kChannel>
+inline Ints channel(Bytes a) {
+  constexpr char c = kChannel;
+  return {
+      shuffle(a, _mm_setr_epi8(c, -1, -1, -1, c + 3, -1, -1, -1, c + 6, -1, -1, -1, c + 9, -1, -1, -1)).v};
+}
+inline Vec to_floats(Ints a) { return {_mm256_cvtepi32_ps(a.v)}; }
 
 }  // namespace

@@ -1,7 +1,21 @@
 // Vectors of sixteen floats: AVX-512 F.
 #pragma once
 
+// GCC up to 13 takes the deliberately undefined operands inside its own intrinsics for mistakes (GCC bug
+// 105593).
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
 #include <immintrin.h>
+#pragma GCC diagnostic pop
+#else
+#include <immintrin.h>
+#endif
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
 
 namespace {
 
@@ -23,5 +37,114 @@ inline Vec add(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
 inline Vec mul(Vec a, Vec b) { return {_mm512_mul_ps(a.v, b.v)}; }
 inline Vec min(Vec a, Vec b) { return {_mm512_min_ps(a.v, b.v)}; }
 inline Vec max(Vec a, Vec b) { return {_mm512_max_ps(a.v, b.v)}; }
+
+inline Vec negated_fma(Vec a, Vec b, Vec c) { return {_mm512_fnmadd_ps(a.v, b.v, c.v)}; }  // c - a * b
+
+// Integer vectors for pixels. All operations stay within blocks of 16 bytes, so the same code serves any
+// width.
+
+struct Ints {
+  __m512i v;  // [16] of 32 bits
+
+  static Ints set(int x) { return {_mm512_set1_epi32(x)}; }
+};
+
+struct Words {
+  __m512i v;  // [32] of 16 bits
+
+  /// The two words at p, over and over.
+  static Words broadcast_pair(const std::int16_t* p) {
+    int pair;
+    std::memcpy(&pair, p, sizeof(pair));
+    return {_mm512_set1_epi32(pair)};
+  }
+};
+
+struct Bytes {
+  static constexpr int kSize = 64;
+  static constexpr int kBlocks = 4;
+  __m512i v;
+
+  static Bytes load(const std::uint8_t* p) { return {_mm512_loadu_si512(p)}; }
+  void store(std::uint8_t* p) const { _mm512_storeu_si512(p, v); }
+
+  /// A block from each of kBlocks rows.
+  static Bytes load_blocks(const std::uint8_t* const* rows, std::ptrdiff_t offset) {
+    return load_blocks(rows[0] + offset, rows[1] + offset, rows[2] + offset, rows[3] + offset);
+  }
+  /// kBlocks blocks that overlap: each begins 12 bytes, four pixels, after the one before.
+  static Bytes load_blocks(const std::uint8_t* p) { return load_blocks(p, p + 12, p + 24, p + 36); }
+  static Bytes load_blocks(const std::uint8_t* a, const std::uint8_t* b, const std::uint8_t* c,
+                           const std::uint8_t* d) {
+    __m512i r = _mm512_castsi128_si512(load_block(a));
+    r = _mm512_inserti32x4(r, load_block(b), 1);
+    r = _mm512_inserti32x4(r, load_block(c), 2);
+    return {_mm512_inserti32x4(r, load_block(d), 3)};
+  }
+  /// A block to each of kBlocks rows.
+  void store_blocks(std::uint8_t* const* rows, std::ptrdiff_t offset) const {
+    store_block(rows[0] + offset, block<0>());
+    store_block(rows[1] + offset, block<1>());
+    store_block(rows[2] + offset, block<2>());
+    store_block(rows[3] + offset, block<3>());
+  }
+
+ private:
+  template <int kBlock>
+  __m128i block() const {
+    return _mm512_extracti32x4_epi32(v, kBlock);
+  }
+  static __m128i load_block(const std::uint8_t* p) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  }
+  static void store_block(std::uint8_t* p, __m128i x) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), x); }
+};
+
+inline Ints add(Ints a, Ints b) { return {_mm512_add_epi32(a.v, b.v)}; }
+template <int kBits>
+inline Ints shift_left(Ints a) {
+  return {_mm512_slli_epi32(a.v, kBits)};
+}
+template <int kBits>
+inline Ints shift_right(Ints a) {
+  return {_mm512_srli_epi32(a.v, kBits)};
+}
+/// a[2i] * b[2i] + a[2i + 1] * b[2i + 1]
+inline Ints dot(Words a, Words b) { return {_mm512_madd_epi16(a.v, b.v)}; }
+
+/// Per block: a0 b0 a1 b1 ... of the low or the high eight bytes.
+inline Bytes interleave_low(Bytes a, Bytes b) { return {_mm512_unpacklo_epi8(a.v, b.v)}; }
+inline Bytes interleave_high(Bytes a, Bytes b) { return {_mm512_unpackhi_epi8(a.v, b.v)}; }
+/// Per block: the low or the high eight bytes as words.
+inline Words widen_low(Bytes a) { return {_mm512_unpacklo_epi8(a.v, _mm512_setzero_si512())}; }
+inline Words widen_high(Bytes a) { return {_mm512_unpackhi_epi8(a.v, _mm512_setzero_si512())}; }
+/// Per block: the four ints of a, then of b, c and d, clipped to 0..255.
+inline Bytes narrow(Ints a, Ints b, Ints c, Ints d) {
+  return {_mm512_packus_epi16(_mm512_packs_epi32(a.v, b.v), _mm512_packs_epi32(c.v, d.v))};
+}
+
+inline Bytes shuffle(Bytes a, __m128i order) {
+  return {_mm512_shuffle_epi8(a.v, _mm512_broadcast_i32x4(order))};
+}
+/// Per block of interleaved pixels: r0 r1 g0 g1 b0 b1 and two words without meaning.
+inline Words pixels_01(Bytes a) {
+  return {shuffle(a, _mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1)).v};
+}
+/// The same of pixels 2 and 3.
+inline Words pixels_23(Bytes a) {
+  return {shuffle(a, _mm_setr_epi8(6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1)).v};
+}
+/// Per block of four pixels of four bytes: their first three bytes, then four without meaning.
+inline Bytes drop_fourths(Bytes a) {
+  return shuffle(a, _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1));
+}
+/// Per block of interleaved pixels: one channel of the first four.
+template <int kChannel>
+inline Ints channel(Bytes a) {
+  constexpr char c = kChannel;
+  return {
+      shuffle(a, _mm_setr_epi8(c, -1, -1, -1, c + 3, -1, -1, -1, c + 6, -1, -1, -1, c + 9, -1, -1, -1)).v};
+}
+inline Vec to_floats(Ints a) { return {_mm512_cvtepi32_ps(a.v)}; }
 
 }  // namespace

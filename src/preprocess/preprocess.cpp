@@ -1,1 +1,163 @@
 #include "mnv2/preprocess.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <string>
+
+#include "kernels/kernels.h"
+#include "mnv2/error.h"
+#include "preprocess/resample.h"
+
+namespace mnv2 {
+namespace {
+
+constexpr int kMaxSide = 16384;
+constexpr int kChannels = 3;
+
+[[noreturn]] void throw_invalid(const std::string& message) {
+  throw Error(ErrorCode::invalid_argument, message);
+}
+
+std::string size_text(int width, int height) {
+  return std::to_string(width) + " x " + std::to_string(height);
+}
+
+void check(const Preprocessing& p) {
+  const auto check_side = [](const char* name, int side) {
+    if (side < 1 || side > kMaxSide)
+      throw_invalid("preprocessing: " + std::string(name) + " is " + std::to_string(side) +
+                    ", expected 1 to " + std::to_string(kMaxSide));
+  };
+  check_side("resize", p.resize);
+  check_side("crop", p.crop);
+  for (int c = 0; c < kChannels; ++c) {
+    if (!std::isfinite(p.mean[c]))
+      throw_invalid("preprocessing: mean of channel " + std::to_string(c) + " is not finite");
+    if (!(p.std[c] > 0.0f) || !std::isfinite(p.std[c]))
+      throw_invalid("preprocessing: std of channel " + std::to_string(c) + " is " + std::to_string(p.std[c]) +
+                    ", expected a positive number");
+  }
+}
+
+void check(const ImageView& image) {
+  if (image.data == nullptr || image.width < 1 || image.height < 1)
+    throw_invalid("image: empty, " + size_text(image.width, image.height));
+  if (image.height > 1 && image.row_bytes < std::ptrdiff_t{kChannels} * image.width)
+    throw_invalid("image: rows of " + std::to_string(image.row_bytes) + " bytes, expected at least " +
+                  std::to_string(std::ptrdiff_t{kChannels} * image.width));
+}
+
+void check(const PlanarView& out, int crop) {
+  if (out.data == nullptr || out.width != crop || out.height != crop)
+    throw_invalid("network input: " + size_text(out.width, out.height) + ", expected " +
+                  size_text(crop, crop));
+}
+
+using Table = std::array<std::array<float, 256>, kChannels>;
+
+/// For pixels whose channels are ordered as `order` says.
+kernels::Normalisation normalisation_for(const Preprocessing& p, const Table& table, ChannelOrder order,
+                                         bool arithmetic) {
+  kernels::Normalisation n{};
+  for (int c = 0; c < kChannels; ++c) {
+    const int rgb = order == ChannelOrder::rgb ? c : kChannels - 1 - c;
+    n.table[c] = table[rgb].data();
+    n.mean[c] = p.mean[rgb];
+    n.std[c] = p.std[rgb];
+    n.inverse_std[c] = 1.0f / p.std[rgb];
+  }
+  n.arithmetic = arithmetic;
+  return n;
+}
+
+/// Whether the kernel's arithmetic gives the table's value for all 256 values of all channels.
+bool arithmetic_is_exact(const kernels::Normalisation& normalisation, const kernels::ResizeKernels& kernels) {
+  constexpr int kValues = 256;
+  std::array<std::uint8_t, kValues * kChannels + 4> pixels{};
+  for (int i = 0; i < kValues * kChannels; ++i) pixels[i] = static_cast<std::uint8_t>(i / kChannels);
+  std::array<std::array<float, kValues>, kChannels> computed;
+  kernels.normalise({.pixels = pixels.data(),
+                     .out = {computed[0].data(), computed[1].data(), computed[2].data()},
+                     .count = kValues,
+                     .normalisation = &normalisation});
+  for (int c = 0; c < kChannels; ++c)
+    if (std::memcmp(computed[c].data(), normalisation.table[c], sizeof(computed[c])) != 0) return false;
+  return true;
+}
+
+/// Calls finish(y, line) for every row of the crop; line: [crop][3] in the image's channel order.
+template <typename Finish>
+void for_each_row(const ImageView& image, const Preprocessing& p, const kernels::ResizeKernels& kernels,
+                  Resampler& resampler, std::vector<std::uint8_t>& line, const Finish& finish) {
+  const CropWindow window = crop_window(image.width, image.height, p.resize, p.crop);
+  const std::ptrdiff_t left = std::ptrdiff_t{kChannels} * window.x.pad;
+  const std::ptrdiff_t right = left + std::ptrdiff_t{kChannels} * window.x.count;
+  line.assign(std::size_t{kChannels} * p.crop + Resampler::kSlack, 0);
+  resampler.start(image, window, kernels);
+  for (int y = 0; y < p.crop; ++y) {
+    const int row = y - window.y.pad;
+    if (row >= 0 && row < window.y.count) {
+      resampler.row(row, line.data() + left);
+      std::fill(line.begin() + right, line.end(), std::uint8_t{0});
+    } else {
+      std::fill(line.begin(), line.end(), std::uint8_t{0});
+    }
+    finish(y, line.data());
+  }
+}
+
+}  // namespace
+
+struct Preprocessor::Scratch::Buffers {
+  Resampler resampler;
+  std::vector<std::uint8_t> line;  // [crop][3] and what the kernels write behind it
+};
+
+Preprocessor::Scratch::Scratch() : buffers_(std::make_unique<Buffers>()) {}
+Preprocessor::Scratch::~Scratch() = default;
+Preprocessor::Scratch::Scratch(Scratch&&) noexcept = default;
+Preprocessor::Scratch& Preprocessor::Scratch::operator=(Scratch&&) noexcept = default;
+
+Preprocessor::Preprocessor(const Preprocessing& preprocessing, Isa isa)
+    : preprocessing_(preprocessing), isa_(isa) {
+  check(preprocessing);
+  const auto& resize_kernels = kernels::kernel_table(isa).resize;
+  for (int c = 0; c < kChannels; ++c)
+    for (int v = 0; v < 256; ++v)
+      normalised_[c][v] = (static_cast<float>(v) / 255.0f - preprocessing.mean[c]) / preprocessing.std[c];
+  arithmetic_ = arithmetic_is_exact(normalisation_for(preprocessing, normalised_, ChannelOrder::rgb, true),
+                                    resize_kernels);
+}
+
+void Preprocessor::crop(const ImageView& image, Scratch& scratch, std::uint8_t* out) const {
+  check(image);
+  const std::ptrdiff_t row_bytes = std::ptrdiff_t{kChannels} * preprocessing_.crop;
+  for_each_row(image, preprocessing_, kernels::kernel_table(isa_).resize, scratch.buffers_->resampler,
+               scratch.buffers_->line, [&](int y, const std::uint8_t* line) {
+                 std::uint8_t* row = out + row_bytes * y;
+                 std::memcpy(row, line, row_bytes);
+                 if (image.order == ChannelOrder::rgb) return;
+                 for (std::ptrdiff_t i = 0; i < row_bytes; i += kChannels) std::swap(row[i], row[i + 2]);
+               });
+}
+
+void Preprocessor::operator()(const ImageView& image, Scratch& scratch, const PlanarView& out) const {
+  check(image);
+  check(out, preprocessing_.crop);
+  const auto& resize_kernels = kernels::kernel_table(isa_).resize;
+  const auto normalisation = normalisation_for(preprocessing_, normalised_, image.order, arithmetic_);
+  const int first_plane = image.order == ChannelOrder::rgb ? 0 : 2;
+  for_each_row(
+      image, preprocessing_, resize_kernels, scratch.buffers_->resampler, scratch.buffers_->line,
+      [&](int y, const std::uint8_t* line) {
+        float* row = out.data + out.row_stride * y;
+        resize_kernels.normalise({.pixels = line,
+                                  .out = {row + out.plane_stride * first_plane, row + out.plane_stride,
+                                          row + out.plane_stride * (2 - first_plane)},
+                                  .count = preprocessing_.crop,
+                                  .normalisation = &normalisation});
+      });
+}
+
+}  // namespace mnv2

@@ -1,0 +1,63 @@
+// Contracts of the preprocessing kernels: the two passes of Pillow's 8-bit resize, and the normalisation.
+//
+// Weights are fixed point, 2^22 = 1, cut in two so that 16-bit multiply-add instructions can use them:
+// weight = high * 2^11 + low. They lie in groups of two taps: [high 0, high 1, low 0, low 1].
+// One output value is min((2^21 + sum of weight * value) >> 22, 255). The true sum must be below 2^31; then
+// the parts may wrap on the way, and no order of adding can change the result.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace mnv2::kernels {
+
+/// The horizontal pass over `ResizeKernels::rows` rows at once.
+struct HorizontalPass {
+  const std::uint8_t* const* rows;       // [rows], each 3 bytes a pixel
+  const std::uint8_t* const* next_rows;  // [rows], those of the next call, to fetch into the cache
+  std::uint8_t* const* out;     // [rows], each [pixels][3] and 4 bytes more, which may be written too
+  const std::int32_t* starts;   // [pixels], bytes from rows[r] to an output pixel's first tap
+  const std::int16_t* weights;  // [pixels][blocks][2][4]: a block is four taps, missing taps weigh 0
+  int pixels;                   // a multiple of 4
+  int blocks;                   // 16 bytes are read at starts[x] + 12 * block
+};
+
+/// The vertical pass for one row of output.
+struct VerticalPass {
+  const std::uint8_t* const*
+      rows;  // [pairs * 2], each [bytes]; a row that weighs 0 must be readable all the same
+  const std::int16_t* weights;  // [pairs][4]
+  int pairs;
+  std::uint8_t* out;  // [bytes], no overlap with the rows
+  int bytes;          // a multiple of 64
+};
+
+/// (value / 255 - mean) / std in float32, each operation rounded, as a table and as what the table was made
+/// of.
+struct Normalisation {
+  const float* table[3];  // [channel][256]
+  float mean[3];
+  float std[3];
+  float inverse_std[3];
+  bool arithmetic;  // compute instead of looking up; exact where the CPU fuses multiply-adds, which the
+                    // caller checks
+};
+
+/// One row, interleaved bytes to three rows of floats.
+struct NormalisePass {
+  const std::uint8_t* pixels;  // [count][3] and 4 bytes more that may be read
+  float* out[3];               // [channel], each [count]; nothing else is written
+  int count;
+  const Normalisation* normalisation;
+};
+
+struct ResizeKernels {
+  int rows;  // rows of one horizontal pass, at most kMaxRows
+  void (*horizontal)(const HorizontalPass& pass) noexcept;
+  void (*vertical)(const VerticalPass& pass) noexcept;
+  void (*normalise)(const NormalisePass& pass) noexcept;
+
+  static constexpr int kMaxRows = 4;
+};
+
+}  // namespace mnv2::kernels

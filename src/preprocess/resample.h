@@ -1,0 +1,128 @@
+// Pillow's 8-bit antialiased bilinear resize (its src/libImaging/Resample.c), of which only a window is
+// computed.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "core/aligned_buffer.h"
+#include "kernels/resize.h"
+#include "mnv2/preprocess.h"
+
+namespace mnv2 {
+
+/// What a centred crop shows of one axis of a resized image.
+struct AxisWindow {
+  int in = 0;              // source pixels
+  std::int64_t out = 0;    // pixels after the resize
+  std::int64_t first = 0;  // the first of them that the crop shows
+  int count = 0;           // how many of them the crop shows
+  int pad = 0;             // black pixels of the crop before them
+
+  bool operator==(const AxisWindow&) const = default;
+};
+
+struct CropWindow {
+  AxisWindow x;
+  AxisWindow y;
+};
+
+/// torchvision's Resize(resize) and CenterCrop(crop) of a width x height image.
+CropWindow crop_window(int width, int height, int resize, int crop);
+
+/// The triangle filter's weights for the pixels of a window, in the form that the kernels take.
+class Filter {
+ public:
+  /// Each pixel gets pairs() pairs of taps, a multiple of `pair_multiple`; pixels without weight are appended
+  /// until there is a multiple of `pixel_multiple`.
+  Filter(int pair_multiple, int pixel_multiple)
+      : pair_multiple_(pair_multiple), pixel_multiple_(pixel_multiple) {}
+
+  /// Cheap when the window is that of the last call.
+  void build(const AxisWindow& window);
+
+  int pixels() const { return static_cast<int>(taps_.size()); }
+
+  int begin(int i) const { return taps_[i].begin; }  // the first source pixel that output pixel i depends on
+  int end(int i) const { return taps_[i].end; }      // one past the last
+  int max_taps() const { return max_taps_; }
+  int pairs() const { return pairs_; }
+  const std::int16_t* weights(int i) const {
+    return weights_.data() + std::size_t{4} * pairs_ * i;
+  }  // [pairs][4]
+
+ private:
+  struct Taps {
+    int begin;
+    int end;
+  };
+
+  int pair_multiple_;
+  int pixel_multiple_;
+  AxisWindow window_;
+  int max_taps_ = 0;
+  int pairs_ = 0;
+  std::vector<Taps> taps_;             // [pixels]
+  std::vector<std::int16_t> weights_;  // [pixels][pairs][4], see kernels/resize.h
+  std::vector<double> exact_;          // [max_taps]
+};
+
+/// Makes the rows of a window one after the other, top to bottom. Source rows go through the horizontal pass
+/// when they are first needed and wait in a ring for the vertical one, so memory depends on the window and
+/// the filters only.
+class Resampler {
+ public:
+  /// Of `image` nothing is read but the pixels of the rows that the window needs; they must stay until the
+  /// last row().
+  void start(const ImageView& image, const CropWindow& window, const kernels::ResizeKernels& kernels);
+
+  /// Row y of the window, counted from 0; y must not decrease. The channels keep the image's order.
+  /// out: [window.x.count][3]; up to kSlack bytes behind that are overwritten.
+  void row(int y, std::uint8_t* out);
+
+  static constexpr int kSlack = 64;
+
+ private:
+  static constexpr int kPairsPerBlock = 2;  // of the horizontal pass
+
+  using Rows = std::array<const std::uint8_t*, kernels::ResizeKernels::kMaxRows>;
+  using OutRows = std::array<std::uint8_t*, kernels::ResizeKernels::kMaxRows>;
+
+  void prepare_horizontal();
+  void prepare_ring();
+  void fill_ring(int end_row);
+  void resize_rows(const Rows& rows, const Rows& next_rows, const OutRows& out);
+
+  bool resizes_x() const { return window_.x.in != window_.x.out; }
+  bool resizes_y() const { return window_.y.in != window_.y.out; }
+  const std::uint8_t* source(int row) const { return image_.data + image_.row_bytes * row; }
+  std::uint8_t* slot(int row) {
+    return reinterpret_cast<std::uint8_t*>(ring_.data()) + row_bytes_ * (row % ring_rows_);
+  }
+
+  ImageView image_;
+  CropWindow window_;
+  kernels::ResizeKernels kernels_{};
+
+  // The horizontal pass. Output pixels from `tail_` on would read past the end of a row; they read a copy of
+  // its end.
+  Filter horizontal_{kPairsPerBlock, 4};
+  std::vector<std::int32_t> starts_;  // [pixels], bytes; from `tail_` on they count from `tail_first_`
+  int tail_ = 0;
+  int tail_first_ = 0;               // the source pixel at which the copies begin
+  std::ptrdiff_t tail_bytes_ = 0;    // of one copy
+  std::vector<std::uint8_t> tails_;  // [kernels.rows][tail_bytes]
+
+  // The vertical pass, and the ring of rows between the two.
+  Filter vertical_{1, 1};
+  std::vector<const std::uint8_t*> taps_;  // [pairs * 2]
+  AlignedBuffer ring_;                     // [ring_rows][row_bytes]
+  int ring_rows_ = 0;
+  std::ptrdiff_t row_bytes_ = 0;
+  int next_row_ = 0;  // the first source row that has not been in the ring
+  int end_row_ = 0;   // one past the last source row that the window needs
+};
+
+}  // namespace mnv2
