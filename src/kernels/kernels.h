@@ -41,6 +41,9 @@ struct PointwiseArgs {
   bool accumulate = false;
   float clamp_min = 0;
   float clamp_max = 0;
+  // Weights that a later call will use: as many bytes from here as `weights` has are fetched into the L2 cache on the
+  // way. Any address will do; null: none.
+  const float* prefetch = nullptr;
 };
 
 /// Output channels of a panel of pointwise weights: at most this many vectors.

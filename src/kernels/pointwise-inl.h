@@ -32,12 +32,21 @@ MNV2_INLINE void multiply_channel(const float* x, const float* w, Vec (&acc)[M][
   }
 }
 
+/// Memory to fetch while multiplying: `lines` cache lines from `next` on with each block of V channels.
+struct Prefetch {
+  const float* next = nullptr;
+  int lines = 0;
+};
+
+constexpr int kLineFloats = 16;
+
 /// All input channels. `x` walks through the lanes of a block, then jumps to the next block.
 template <int M, int N>
 MNV2_INLINE void multiply_channels(const float* x, std::ptrdiff_t block_stride, const float* w, int in_c,
-                                   Vec (&acc)[M][N]) {
+                                   Prefetch prefetch, Vec (&acc)[M][N]) {
   int c = in_c;
   for (; c >= V; c -= V) {
+    for (int i = 0; i < prefetch.lines; ++i, prefetch.next += kLineFloats) __builtin_prefetch(prefetch.next, 0, 2);
     for (int lane = 0; lane < V; lane += 4) {
 #pragma GCC unroll 4
       for (int l = 0; l < 4; ++l) multiply_channel(x + lane + l, w + l * N * V, acc);
@@ -49,7 +58,7 @@ MNV2_INLINE void multiply_channels(const float* x, std::ptrdiff_t block_stride, 
 }
 
 template <int M, int N>
-void pointwise_tile(const PointwiseArgs& a, int pixel) noexcept {
+void pointwise_tile(const PointwiseArgs& a, int pixel, Prefetch prefetch) noexcept {
   Vec acc[M][N];
   if (a.accumulate) {
 #pragma GCC unroll 28
@@ -64,7 +73,8 @@ void pointwise_tile(const PointwiseArgs& a, int pixel) noexcept {
       for (int m = 0; m < M; ++m) acc[m][n] = bias;
     }
   }
-  multiply_channels(a.input + std::ptrdiff_t{pixel} * V, a.input_block_stride, a.weights, a.in_c, acc);
+  multiply_channels(a.input + std::ptrdiff_t{pixel} * V, a.input_block_stride, a.weights, a.in_c,
+                    prefetch, acc);
   if (a.residual.data != nullptr) {
 #pragma GCC unroll 28
     for (int m = 0; m < M; ++m)
@@ -85,7 +95,7 @@ void pointwise_tile(const PointwiseArgs& a, int pixel) noexcept {
     for (int n = 0; n < N; ++n) acc[m][n].store(pixel_address(a.output, n, pixel + m));
 }
 
-using PointwiseTile = void (*)(const PointwiseArgs&, int pixel) noexcept;
+using PointwiseTile = void (*)(const PointwiseArgs&, int pixel, Prefetch) noexcept;
 
 /// Tiles of N output vectors by their number of pixels: tile[m - 1] handles m pixels.
 template <int N, typename Sizes = std::make_integer_sequence<int, max_tile_pixels(N)>>
@@ -100,10 +110,15 @@ struct PointwiseTiles<N, std::integer_sequence<int, I...>> {
 template <int N>
 MNV2_INLINE void pointwise_panel(const PointwiseArgs& a) {
   int tiles = (a.pixels + max_tile_pixels(N) - 1) / max_tile_pixels(N);
+  // Each tile fetches its share of the next weights, spread over its channels.
+  Prefetch prefetch{a.prefetch, 0};
+  if (a.prefetch != nullptr) prefetch.lines = (V * N * V / kLineFloats + tiles - 1) / tiles;
+  const int prefetch_floats = a.in_c / V * prefetch.lines * kLineFloats;
   for (int pixel = 0; tiles > 0; --tiles) {
     const int size = (a.pixels - pixel + tiles - 1) / tiles;
-    PointwiseTiles<N>::tile[size - 1](a, pixel);
+    PointwiseTiles<N>::tile[size - 1](a, pixel, prefetch);
     pixel += size;
+    if (a.prefetch != nullptr) prefetch.next += prefetch_floats;
   }
 }
 
@@ -118,7 +133,7 @@ void linear(const LinearArgs& a) noexcept {
   Vec acc[1][kLinearVectors];
 #pragma GCC unroll 8
   for (int n = 0; n < kLinearVectors; ++n) acc[0][n] = Vec::load((a.accumulate ? a.output : a.bias) + n * V);
-  multiply_channels(a.input, V, a.weights, a.in_c, acc);
+  multiply_channels(a.input, V, a.weights, a.in_c, Prefetch{}, acc);
 #pragma GCC unroll 8
   for (int n = 0; n < kLinearVectors; ++n) acc[0][n].store(a.output + n * V);
 }

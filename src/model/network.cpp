@@ -4,6 +4,7 @@
 #include <array>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/aligned_buffer.h"
 #include "core/thread_pool.h"
@@ -98,6 +99,7 @@ namespace {
 void run_stem(const RunContext& context, const float* planes, float* tensor) {
   const TensorPlan& out = context.plan.stem_output;
   context.pool.run([&](int t) {
+    const LayerTimer timer(context.threads[t], context.plan.stem.index);
     float* output = tensor;
     const Range rows = split(out.h, context.pool.threads(), t);
     if (out.padded_columns) {
@@ -118,6 +120,7 @@ void run_head(const RunContext& context, const float* input, float* features) {
   const int lanes = context.plan.lanes;
   const auto& panels = context.plan.head.panels;
   context.pool.run([&](int t) {
+    const LayerTimer timer(context.threads[t], context.plan.head.index);
     const Range mine = split(static_cast<int>(panels.size()), context.pool.threads(), t);
     float* map = context.threads[t].head;  // [panel vectors][pixels][V]
     const std::ptrdiff_t block = std::ptrdiff_t{in.pixels()} * lanes;
@@ -132,7 +135,8 @@ void run_head(const RunContext& context, const float* input, float* features) {
                                  .pixels = in.pixels(),
                                  .vectors = panel.vectors,
                                  .clamp_min = layer.clamp.min,
-                                 .clamp_max = layer.clamp.max});
+                                 .clamp_max = layer.clamp.max,
+                                 .prefetch = context.arena + panel.weights + kPrefetchDistance});
       for (int v = 0; v < panel.vectors; ++v) {
         float* pooled = features + (panel.first_vector + v) * lanes;
         context.kernels.sum_pixels(map + v * block, in.pixels(), pooled);
@@ -145,6 +149,7 @@ void run_head(const RunContext& context, const float* input, float* features) {
 void run_classifier(const RunContext& context, const float* features, float* logits) {
   const auto& panels = context.plan.classifier.panels;
   context.pool.run([&](int t) {
+    const LayerTimer timer(context.threads[t], context.plan.classifier.index);
     const Range mine = split(static_cast<int>(panels.size()), context.pool.threads(), t);
     for (int i = mine.begin; i < mine.end; ++i)
       context.kernels.linear({.input = features,
@@ -196,6 +201,22 @@ void Network::forward(Workspace& workspace, std::span<float> logits) const {
   run_head(context, current, w.features.data());
   run_classifier(context, w.features.data(), w.logits.data());
   std::copy_n(w.logits.data(), logits.size(), logits.begin());
+}
+
+void Network::forward_timed(Workspace& workspace, std::span<float> logits, std::span<double> layer_seconds) const {
+  const std::size_t layers = static_cast<std::size_t>(impl_->plan.layers);
+  if (layer_seconds.size() != layers)
+    throw Error(ErrorCode::invalid_argument, "layer_seconds: room for " + std::to_string(layer_seconds.size()) +
+                                                 ", expected " + std::to_string(layers));
+  std::vector<ThreadBuffers>& threads = workspace.impl_->context.threads;
+  std::vector<std::vector<double>> seconds(threads.size(), std::vector<double>(layers, 0.0));
+  for (std::size_t t = 0; t < threads.size(); ++t) threads[t].layer_seconds = seconds[t].data();
+  forward(workspace, logits);
+  for (std::size_t t = 0; t < threads.size(); ++t) {
+    threads[t].layer_seconds = nullptr;
+    for (std::size_t i = 0; i < layers; ++i)
+      layer_seconds[i] += seconds[t][i] / static_cast<double>(threads.size());
+  }
 }
 
 Workspace::Workspace(const Network& network, int threads) {

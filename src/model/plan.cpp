@@ -110,7 +110,7 @@ class Planner {
   }
 
   TensorPlan plan_block(const Block& block, RowSource source, TensorPlan input, bool padded_output) {
-    BlockPlan b{.block = &block, .source = source, .input = std::move(input)};
+    BlockPlan b{.block = &block, .first_layer = plan_.layers, .source = source, .input = std::move(input)};
     b.hidden_c = block.depthwise.out_c;
     b.hidden_vectors = divide_up(b.hidden_c, lanes_);
     b.output = make_tensor(block.project.out_c, conv_out(b.input.h, b.stride()), conv_out(b.input.w, b.stride()),
@@ -169,12 +169,12 @@ class Planner {
 
   void plan_tail(const TensorPlan& features) {
     plan_.features = features;
-    plan_.head = {&architecture_.head, take_panels(0, divide_up(architecture_.head.out_c, lanes_), features.c)};
+    plan_.head = {&architecture_.head, plan_.layers, take_panels(0, divide_up(architecture_.head.out_c, lanes_), features.c)};
     plan_.head_size = std::size_t(kMaxPanelVectors) * features.pixels() * lanes_;
     count(architecture_.head, features, architecture_.head.in_c);
 
     const Layer& classifier = architecture_.classifier;
-    plan_.classifier.layer = &classifier;
+    plan_.classifier = {&classifier, plan_.layers++, {}};
     for (int v = 0; v < divide_up(classifier.out_c, lanes_); v += kLinearVectors)
       plan_.classifier.panels.push_back(take_panel(v, kLinearVectors, classifier.in_c));
     plan_.multiply_adds += std::int64_t{classifier.in_c} * classifier.out_c;
@@ -195,8 +195,10 @@ class Planner {
 
   void store(const TensorPlan& tensor) { plan_.activation_size = std::max(plan_.activation_size, tensor.size()); }
 
+  /// Counts a layer, in the network's order.
   void count(const Layer& layer, const TensorPlan& output, std::int64_t per_output) {
     plan_.multiply_adds += std::int64_t{output.pixels()} * layer.out_c * per_output;
+    ++plan_.layers;
   }
 
   const Architecture& architecture_;

@@ -56,6 +56,7 @@ enum class RowSource {
 /// Not banded, for small maps: a chunk of hidden channels at a time over the whole map, added up in the projection.
 struct BlockPlan {
   const Block* block = nullptr;
+  int first_layer = 0;  // of the block's in Architecture::layers()
   RowSource source = RowSource::expand;
   TensorPlan input;   // with RowSource::stem: the stem's output, which is not stored
   TensorPlan output = {};
@@ -68,11 +69,16 @@ struct BlockPlan {
   std::vector<ChunkPlan> chunks = {};           // banded: one
 
   int stride() const { return block->depthwise.stride; }
+  // Layers in Architecture::layers(), whose order is stem, blocks, head, classifier.
+  int produce_layer() const { return source == RowSource::stem ? 0 : first_layer; }
+  int depthwise_layer() const { return first_layer + (block->expand ? 1 : 0); }
+  int project_layer() const { return depthwise_layer() + 1; }
 };
 
 /// A dense layer cut into panels.
 struct DensePlan {
   const Layer* layer = nullptr;
+  int index = 0;  // in Architecture::layers()
   std::vector<PanelPlan> panels;
 };
 
@@ -99,6 +105,7 @@ struct NetworkPlan {
   std::size_t zero_row_size = 0;    // floats
   std::size_t head_size = 0;        // floats of one thread's head panel output
   std::int64_t multiply_adds = 0;
+  int layers = 0;  // of the network
 };
 
 /// @param lanes V of the kernels.

@@ -41,7 +41,7 @@ class BlockRun {
       run_chunks(context_.threads[0]);
     } else {
       context_.pool.run([&](int t) { hidden_part(context_.threads[t], t, threads); });
-      context_.pool.run([&](int t) { project_part(split(b_.output.pixels(), threads, t)); });
+      context_.pool.run([&](int t) { project_part(context_.threads[t], split(b_.output.pixels(), threads, t)); });
     }
   }
 
@@ -58,13 +58,13 @@ class BlockRun {
       const int needed = std::min(b_.input.h, (band.end - 1) * b_.stride() + 2);
       const std::ptrdiff_t depthwise_block = std::ptrdiff_t{band.size()} * b_.output.w * lanes_;
       for (const PanelPlan& panel : chunk.produce) {
-        produce(panel, {produced, needed}, buffers.rows + panel.first_vector * produced_block_);
-        depthwise(chunk, panel.first_vector, panel.vectors, band, buffers.rows + panel.first_vector * produced_block_,
-                  buffers.depthwise + panel.first_vector * depthwise_block);
+        produce(buffers, panel, {produced, needed}, buffers.rows + panel.first_vector * produced_block_);
+        depthwise(buffers, chunk, panel.first_vector, panel.vectors, band,
+                  buffers.rows + panel.first_vector * produced_block_, buffers.depthwise + panel.first_vector * depthwise_block);
       }
-      if (chunk.produce.empty()) depthwise(chunk, 0, chunk.vectors, band, nullptr, buffers.depthwise);
+      if (chunk.produce.empty()) depthwise(buffers, chunk, 0, chunk.vectors, band, nullptr, buffers.depthwise);
       produced = needed;
-      project(chunk, band.begin * b_.output.w, band.size() * b_.output.w, buffers.depthwise, depthwise_block, true,
+      project(buffers, chunk, band.begin * b_.output.w, band.size() * b_.output.w, buffers.depthwise, depthwise_block, true,
               true);
     }
   }
@@ -77,10 +77,10 @@ class BlockRun {
     zero_produced_columns(buffers, b_.chunks);
     for (const ChunkPlan& chunk : b_.chunks) {
       for (const PanelPlan& panel : chunk.produce)
-        produce(panel, {0, b_.input.h},
+        produce(buffers, panel, {0, b_.input.h},
                 buffers.rows + (panel.first_vector - chunk.first_vector) * produced_block_);
-      depthwise(chunk, chunk.first_vector, chunk.vectors, all, buffers.rows, buffers.depthwise);
-      project(chunk, 0, b_.output.pixels(), buffers.depthwise, depthwise_block, &chunk == &b_.chunks.front(),
+      depthwise(buffers, chunk, chunk.first_vector, chunk.vectors, all, buffers.rows, buffers.depthwise);
+      project(buffers, chunk, 0, b_.output.pixels(), buffers.depthwise, depthwise_block, &chunk == &b_.chunks.front(),
               &chunk == &b_.chunks.back());
     }
   }
@@ -98,25 +98,27 @@ class BlockRun {
         if (panel < mine.begin || panel >= mine.end) continue;
         const int vectors = std::min(kernels::kMaxPanelVectors, chunk.first_vector + chunk.vectors - v);
         if (!chunk.produce.empty())
-          produce(chunk.produce[(v - chunk.first_vector) / kernels::kMaxPanelVectors], {0, b_.input.h}, buffers.rows);
-        depthwise(chunk, v, vectors, {0, b_.output.h}, buffers.rows,
+          produce(buffers, chunk.produce[(v - chunk.first_vector) / kernels::kMaxPanelVectors], {0, b_.input.h},
+                  buffers.rows);
+        depthwise(buffers, chunk, v, vectors, {0, b_.output.h}, buffers.rows,
                   context_.shared_depthwise + v * depthwise_block);
       }
     }
   }
 
   /// Projects the pixels of one thread from the shared buffer, chunk after chunk as run_chunks does: the same sums.
-  void project_part(Range pixels) const {
+  void project_part(const ThreadBuffers& buffers, Range pixels) const {
     const std::ptrdiff_t depthwise_block = std::ptrdiff_t{b_.output.pixels()} * lanes_;
     if (pixels.size() == 0) return;
     for (const ChunkPlan& chunk : b_.chunks)
-      project(chunk, pixels.begin, pixels.size(),
+      project(buffers, chunk, pixels.begin, pixels.size(),
               context_.shared_depthwise + chunk.first_vector * depthwise_block + std::ptrdiff_t{pixels.begin} * lanes_,
               depthwise_block, &chunk == &b_.chunks.front(), &chunk == &b_.chunks.back());
   }
 
   /// Rows [rows) of one panel of hidden channels: row y goes to slot y mod ring_rows of `ring`.
-  void produce(const PanelPlan& panel, Range rows, float* ring) const {
+  void produce(const ThreadBuffers& thread, const PanelPlan& panel, Range rows, float* ring) const {
+    const LayerTimer timer(thread, b_.produce_layer());
     for (int y = rows.begin; y < rows.end;) {
       const int slot = y % b_.ring_rows;
       if (b_.source == RowSource::stem) {
@@ -137,14 +139,17 @@ class BlockRun {
                                   .pixels = run * b_.input.w,
                                   .vectors = panel.vectors,
                                   .clamp_min = clamp.min,
-                                  .clamp_max = clamp.max});
+                                  .clamp_max = clamp.max,
+                                  .prefetch = prefetch_after(panel)});
       y += run;
     }
   }
 
   /// Output rows [rows) of hidden vectors [first, first + vectors), from the ring of the first of them (or from the
   /// block's input) to output [vectors][rows.size() * out_w][V].
-  void depthwise(const ChunkPlan& chunk, int first, int vectors, Range rows, const float* ring, float* output) const {
+  void depthwise(const ThreadBuffers& thread, const ChunkPlan& chunk, int first, int vectors, Range rows,
+                 const float* ring, float* output) const {
+    const LayerTimer timer(thread, b_.depthwise_layer());
     const Layer& layer = b_.block->depthwise;
     DepthwiseArgs args{.output_row_stride = std::ptrdiff_t{b_.output.w} * lanes_,
                        .out_w = b_.output.w,
@@ -172,8 +177,9 @@ class BlockRun {
 
   /// Adds one chunk's share of output pixels [first, first + pixels): the bias with the first chunk, the residual and
   /// the clamp with the last.
-  void project(const ChunkPlan& chunk, int first, int pixels, const float* input, std::ptrdiff_t input_block,
-               bool first_chunk, bool last_chunk) const {
+  void project(const ThreadBuffers& thread, const ChunkPlan& chunk, int first, int pixels, const float* input,
+               std::ptrdiff_t input_block, bool first_chunk, bool last_chunk) const {
+    const LayerTimer timer(thread, b_.project_layer());
     const Clamp clamp = last_chunk ? b_.block->project.clamp : Clamp{};
     for (const PanelPlan& panel : chunk.project) {
       PointwiseArgs args{.input = input,
@@ -186,13 +192,19 @@ class BlockRun {
                          .vectors = panel.vectors,
                          .accumulate = !first_chunk,
                          .clamp_min = clamp.min,
-                         .clamp_max = clamp.max};
+                         .clamp_max = clamp.max,
+                         .prefetch = prefetch_after(panel)};
       // The kernel only reads the residual; one type of map serves both.
       if (b_.block->residual && last_chunk)
         args.residual =
             advance(map_pixels(b_.input, const_cast<float*>(input_), panel.first_vector), first, lanes_);
       context_.kernels.pointwise(args);
     }
+  }
+
+  /// By bands the same few weights come again and again; by chunks each comes once, and the arena has them in order.
+  const float* prefetch_after(const PanelPlan& panel) const {
+    return b_.banded ? nullptr : context_.arena + panel.weights + kPrefetchDistance;
   }
 
   void zero_output_columns(Range rows) const {

@@ -1,6 +1,7 @@
 // Runs one inverted residual block without storing its hidden tensor.
 #pragma once
 
+#include <chrono>
 #include <vector>
 
 #include "core/thread_pool.h"
@@ -14,7 +15,30 @@ struct ThreadBuffers {
   float* rows = nullptr;       // [rows_size] rows that the expansion or the stem produced
   float* depthwise = nullptr;  // [depthwise_size]
   float* head = nullptr;       // [head_size]
+  double* layer_seconds = nullptr;  // [layers] time that the thread spent in each; null: not measured
 };
+
+/// Adds the time of its scope to a layer's, where times are asked for.
+class LayerTimer {
+ public:
+  LayerTimer(const ThreadBuffers& thread, int layer)
+      : seconds_(thread.layer_seconds == nullptr ? nullptr : thread.layer_seconds + layer) {
+    if (seconds_ != nullptr) start_ = Clock::now();
+  }
+  ~LayerTimer() {
+    if (seconds_ != nullptr) *seconds_ += std::chrono::duration<double>(Clock::now() - start_).count();
+  }
+  LayerTimer(const LayerTimer&) = delete;
+  LayerTimer& operator=(const LayerTimer&) = delete;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  double* seconds_;
+  Clock::time_point start_;
+};
+
+/// How far ahead of the weights in use the arena is fetched, in floats: 256 KB, a quarter of a small L2 cache.
+inline constexpr std::ptrdiff_t kPrefetchDistance = 64 * 1024;
 
 /// What a stage needs to run: passed down, never global.
 struct RunContext {

@@ -123,6 +123,27 @@ TEST_CASE("network: MobileNetV2 1.0 at 224") {
   check(architecture, 224, 224, 9);
 }
 
+TEST_CASE("network: timed runs give the same result and a time for every layer") {
+  const TempDir dir;
+  const Network network(build(dir, make_architecture(8, {{1, 8, 2}, {6, 12, 2}, {1, 12, 1}, {6, 12, 1}}, 24, 6)),
+                        {.input_h = 90, .input_w = 90});
+  const std::size_t layers = network.model().architecture().layers().size();
+  for (const int threads : {1, 3}) {
+    Workspace workspace(network, threads);
+    const Result expected = run(network, workspace, random_image(90, 90, 1));
+    std::vector<float> logits(6);
+    std::vector<double> seconds(layers, 0.0);
+    network.forward_timed(workspace, logits, seconds);
+    CHECK(logits == expected.logits);
+    for (std::size_t i = 0; i < layers; ++i) {
+      INFO("threads " << threads << " layer " << network.model().architecture().layers()[i]->name);
+      CHECK(seconds[i] > 0);
+    }
+    seconds.pop_back();
+    CHECK_THROWS_AS(network.forward_timed(workspace, logits, seconds), Error);
+  }
+}
+
 TEST_CASE("network: many threads share one") {
   const TempDir dir;
   const Network network(build(dir, make_architecture(8, {{1, 8, 1}, {6, 12, 2}, {6, 12, 1}}, 24, 6)),
