@@ -42,14 +42,15 @@ Result classify_to_result(Classifier& classifier, const Input& input, Layout lay
 /// Writes results with their framing and counts them.
 class ResultWriter {
  public:
-  ResultWriter(Output& output, Layout layout) : output_(output), framing_(framing(layout)) {}
+  ResultWriter(Output& output, const Plan& plan)
+      : output_(output), framing_(framing(plan.layout)), log_failures_(plan.log_failures) {}
 
   void write(const Result& result) {
     output_.write(std::string(counts_.records == 0 ? framing_.before : framing_.between) + result.text);
     ++counts_.records;
     if (result.failure.empty()) return;
     ++counts_.failed;
-    log_failed_input(result.failure);
+    if (log_failures_) log_failed_input(result.failure);
   }
 
   PipelineResult finish() {
@@ -60,6 +61,7 @@ class ResultWriter {
  private:
   Output& output_;
   Framing framing_;
+  bool log_failures_;
   PipelineResult counts_;
 };
 
@@ -177,7 +179,7 @@ void classify_in_parallel(std::deque<Classifier>& classifiers, InputWalker& inpu
 
 PipelineResult classify_all(const Engine& engine, const Plan& plan, Output& output) {
   InputWalker inputs(plan.inputs, [](const std::string& message) { log_warning(message); });
-  ResultWriter writer(output, plan.layout);
+  ResultWriter writer(output, plan);
   if (plan.single_image || plan.threads == 1) {
     Classifier classifier(engine, plan, plan.threads);
     classify_in_turn(classifier, inputs, plan.layout, output, writer);

@@ -78,6 +78,7 @@ Plan make_plan(const Options& options, const Environment& environment) {
 
   plan.top_k = options.top_k;
   plan.layout = choose_layout(options, plan.single_image, environment.stdout_is_terminal);
+  plan.log_failures = !environment.stdout_is_terminal;
   plan.timings = options.verbosity == Verbosity::verbose;
   plan.apply_exif = !options.no_exif;
   plan.max_pixels = options.max_pixels;

@@ -37,6 +37,7 @@ struct Plan {
 
   int top_k = 5;
   Layout layout = Layout::json_lines;
+  bool log_failures = true;  // not where the records are read by the same person
   bool timings = false;
   bool apply_exif = true;
   std::int64_t max_pixels = 0;

@@ -332,10 +332,10 @@ class Formats(Case):
         self.assertRegex(lines[1], r"^ +\d+\.\d\d %  class \d \(\d\)$")
         self.assertIn("ba\\x1bd.png: unsupported_format: ", lines[3])
 
-    def test_a_terminal_gets_an_indented_object(self):
-        path = self.make("a.png")
+    def run_on_terminal(self, *arguments):
+        """Runs with stdout on a terminal; returns what is on it, stderr and the exit status."""
         primary, secondary = pty.openpty()
-        process = subprocess.Popen([PROGRAM, path], env=self.environment, stdout=secondary, stderr=subprocess.PIPE)
+        process = subprocess.Popen([PROGRAM, *arguments], env=self.environment, stdout=secondary, stderr=subprocess.PIPE)
         os.close(secondary)
         text = b""
         try:
@@ -343,10 +343,22 @@ class Formats(Case):
                 text += chunk
         except OSError:  # the other side has closed
             pass
-        process.communicate(timeout=TIMEOUT)
+        _, err = process.communicate(timeout=TIMEOUT)
         os.close(primary)
+        return text, err, process.returncode
+
+    def test_a_terminal_gets_an_indented_object(self):
+        path = self.make("a.png")
+        text, _, status = self.run_on_terminal(path)
+        self.assertEqual(status, 0)
         self.assertGreater(text.count(b"\n"), 5)
         self.assertEqual(parse(text), self.records(path)[0])
+
+    def test_a_terminal_shows_a_failure_once(self):
+        path = self.make("bad.png", b"bad")
+        text, err, status = self.run_on_terminal("-f", "text", path)
+        self.assertEqual((status, err), (1, b""))
+        self.assertEqual(text.count(path.encode()), 1)
 
 
 class Usage(Case):
