@@ -1,0 +1,16 @@
+// --bench: how fast is it here, and how close to what the machine can do.
+#pragma once
+
+#include "app/engine.h"
+#include "app/output.h"
+#include "app/pipeline.h"
+#include "app/plan.h"
+
+namespace mnv2::app {
+
+/// Measures and writes a report, as text or, for the JSON layouts, as one JSON object. With inputs, each
+/// iteration takes the next image through all stages; without, a made-up image through the network alone. The
+/// number of failed inputs is that of images left out because they could not be classified.
+PipelineResult run_bench(const Engine& engine, const Plan& plan, Output& output);
+
+}  // namespace mnv2::app

@@ -1,0 +1,72 @@
+#include "app/classifier.h"
+
+#include <algorithm>
+#include <cmath>
+#include <exception>
+#include <new>
+#include <utility>
+
+#include "app/image/decode.h"
+#include "app/image/read_file.h"
+#include "app/labels.h"
+#include "app/stopwatch.h"
+#include "mnv2/error.h"
+
+namespace mnv2::app {
+
+Classifier::Classifier(const Engine& engine, const Plan& plan, int threads)
+    : engine_(engine),
+      plan_(plan),
+      workspace_(engine.network, threads),
+      outputs_(static_cast<std::size_t>(engine.network.num_classes())) {}
+
+Record Classifier::classify(const Input& input) {
+  if (input.error) return {.path = input.path, .error = input.error};
+  const auto failed = [&](ErrorCode code, const char* message) {
+    return Record{.path = input.path, .error = RecordError{code, message}};
+  };
+  try {
+    Record record{.path = input.path};
+    classify_file(input.path, record);
+    return record;
+  } catch (const Error& e) {
+    return failed(e.code(), e.what());
+  } catch (const std::bad_alloc&) {
+    return failed(ErrorCode::out_of_memory, "not enough memory for this image");
+  } catch (const std::exception& e) {
+    return failed(ErrorCode::internal, e.what());
+  }
+}
+
+void Classifier::classify_file(const std::string& path, Record& record) {
+  Timings timings;
+  Stopwatch stopwatch;
+  const std::vector<std::uint8_t> bytes = image::read_file(path);
+  timings.read_ms = stopwatch.lap_ms();
+
+  image::DecodedImage decoded = image::decode_image(
+      bytes, {.limits = {.max_pixels = plan_.max_pixels}, .apply_orientation = plan_.apply_exif});
+  timings.decode_ms = stopwatch.lap_ms();
+
+  engine_.preprocessor(decoded.view, scratch_, workspace_.input());
+  timings.preprocess_ms = stopwatch.lap_ms();
+
+  engine_.network.forward(workspace_, outputs_);
+  timings.inference_ms = stopwatch.lap_ms();
+
+  // Weights are finite, but sums of huge ones need not be; a NaN would be neither a probability nor JSON.
+  if (!std::all_of(outputs_.begin(), outputs_.end(), [](float logit) { return std::isfinite(logit); }))
+    throw Error(ErrorCode::invalid_model, "the network's outputs for this image are not finite numbers");
+  softmax(outputs_, outputs_);
+
+  record.width = decoded.view.width;
+  record.height = decoded.view.height;
+  record.orientation = decoded.orientation;
+  record.warnings = std::move(decoded.warnings);
+  for (const Prediction& prediction : top_k(outputs_, plan_.top_k))
+    record.top.push_back(
+        {prediction.index, label_of(engine_.labels, prediction.index), prediction.probability});
+  if (plan_.timings || plan_.bench) record.timings = timings;
+}
+
+}  // namespace mnv2::app

@@ -1,0 +1,37 @@
+#include "app/engine.h"
+
+#include <utility>
+
+#include "app/labels.h"
+#include "app/log.h"
+#include "app/model_search.h"
+#include "app/stopwatch.h"
+
+namespace mnv2::app {
+
+Engine load_engine(const Plan& plan) {
+  const std::string path = find_model(plan.model);
+  Stopwatch stopwatch;
+  const Model model = Model::load(path);
+  const double load_ms = stopwatch.lap_ms();
+  log_info("model " + path + " (" + model.source() + ")");
+
+  // Before the packing: it is the cheaper thing to be wrong.
+  std::vector<std::string> labels =
+      plan.labels ? read_labels(*plan.labels, model.architecture().num_classes()) : model.labels();
+
+  Preprocessing preprocessing = model.preprocessing();
+  preprocessing.resize = plan.resize.value_or(preprocessing.resize);
+  preprocessing.crop = plan.crop.value_or(preprocessing.crop);
+  if (preprocessing.crop > preprocessing.resize) {
+    log_warning("the crop of " + std::to_string(preprocessing.crop) +
+                " pixels is larger than the resized image (" + std::to_string(preprocessing.resize) +
+                "): it gets black borders; --resize changes that");
+  }
+  stopwatch.lap_ms();
+  Network network(model, {.isa = plan.isa, .input_h = preprocessing.crop, .input_w = preprocessing.crop});
+  const double pack_ms = stopwatch.lap_ms();
+  return {std::move(network), Preprocessor(preprocessing, plan.isa), std::move(labels), load_ms, pack_ms};
+}
+
+}  // namespace mnv2::app

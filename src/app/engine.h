@@ -1,0 +1,27 @@
+// The model of a run, ready to classify: loaded, packed, with its preprocessing and labels. Immutable, shared
+// by workers.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "app/plan.h"
+#include "mnv2/model.h"
+#include "mnv2/network.h"
+#include "mnv2/preprocess.h"
+
+namespace mnv2::app {
+
+struct Engine {
+  Network network;
+  Preprocessor preprocessor;
+  std::vector<std::string> labels;  // one per class, or empty
+  double load_ms = 0;               // mapping and validating the file
+  double pack_ms = 0;               // laying the weights out for the instruction set
+};
+
+/// Finds and loads the model of `plan`.
+/// @throws ModelNotFound, UsageError for its labels file, Error
+Engine load_engine(const Plan& plan);
+
+}  // namespace mnv2::app

@@ -1,0 +1,18 @@
+#include <exception>
+#include <new>
+
+#include "app/exit_status.h"
+#include "app/log.h"
+#include "app/run.h"
+
+int main(int argc, char** argv) {
+  using namespace mnv2::app;
+  try {
+    return run(argc, argv);
+  } catch (const std::bad_alloc&) {
+    log_error("out of memory");
+  } catch (const std::exception& e) {
+    log_error(e.what());
+  }
+  return kExitFailed;
+}

@@ -1,0 +1,151 @@
+#include "app/options.h"
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <algorithm>
+#include <charconv>
+#include <limits>
+#include <memory>
+
+#include "app/help.h"
+
+namespace mnv2::app {
+namespace {
+
+/// `text` as a number from min to max, in the "C" locale, without anything before or behind it.
+template <typename T>
+T parse_number(const std::string& flag, const std::string& text, T min, T max) {
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool in_range = error == std::errc() && value >= min && value <= max;  // false for NaN
+  if (!in_range || end != text.data() + text.size()) {
+    const std::string kind = std::is_integral_v<T> ? "a whole number" : "a number";
+    const auto show = [](T limit) {
+      char buffer[32];
+      return std::string(buffer, std::to_chars(buffer, buffer + sizeof buffer, limit).ptr);
+    };
+    throw UsageError(flag + ": '" + text + "' is not " + kind + " from " + show(min) + " to " + show(max));
+  }
+  return value;
+}
+
+template <typename T, typename Target>
+CLI::Option* add_number(CLI::App& app, const std::string& name, Target& target, T min, T max,
+                        const std::string& help) {
+  const std::string flag = name.substr(name.rfind(',') + 1);
+  return app.add_option_function<std::string>(
+      name,
+      [&target, flag, min, max](const std::string& text) { target = parse_number<T>(flag, text, min, max); },
+      help);
+}
+
+Format parse_format(const std::string& text) {
+  if (text == "json") return Format::json;
+  if (text == "jsonl") return Format::jsonl;
+  if (text == "text") return Format::text;
+  throw UsageError("--format: '" + text + "' is unknown, expected json, jsonl or text");
+}
+
+constexpr int kMaxInt = std::numeric_limits<int>::max();
+// The engine takes inputs up to 4096 pixels, the resize up to 16384.
+constexpr int kMaxCrop = 4096;
+constexpr int kMaxResize = 16384;
+constexpr int kMaxThreads = 1024;
+
+/// The one table of flags.
+void add_flags(CLI::App& app, Options& options) {
+  app.option_defaults()->multi_option_policy(
+      CLI::MultiOptionPolicy::TakeLast);  // so that aliases can be overridden
+
+  app.option_defaults()->group("Model");
+  app.add_option("-m,--model", options.model,
+                 "model file; without it, $MNV2_MODEL, then the usual data folders")
+      ->type_name("FILE");
+
+  app.option_defaults()->group("Result");
+  add_number<int>(app, "-k,--top-k", options.top_k, 1, kMaxInt, "how many classes to give for each image (5)")
+      ->type_name("N");
+  app.add_option("--labels", options.labels, "class names: a JSON list, or text with one a line")
+      ->type_name("FILE");
+  app.add_option_function<std::string>(
+         "-f,--format", [&options](const std::string& text) { options.format = parse_format(text); },
+         "json, jsonl or text; without it, JSON for one image and one JSON object a line for more")
+      ->type_name("NAME");
+
+  app.option_defaults()->group("Preprocessing");
+  add_number<int>(app, "--resize", options.resize, 1, kMaxResize,
+                  "length of the short side before the crop (the model's)")
+      ->type_name("PIXELS");
+  add_number<int>(app, "--crop", options.crop, 1, kMaxCrop,
+                  "side of the square that the network sees (the model's)")
+      ->type_name("PIXELS");
+  app.add_flag("--no-exif", options.no_exif, "do not turn images upright by their EXIF orientation")
+      ->disable_flag_override();
+  add_number<std::int64_t>(app, "--max-pixels", options.max_pixels, 1,
+                           std::numeric_limits<std::int64_t>::max(), "refuse larger images (178956970)")
+      ->type_name("N");
+
+  app.option_defaults()->group("Speed");
+  add_number<int>(app, "-t,--threads", options.threads, 1, kMaxThreads,
+                  "without it, as many as CPUs may be used")
+      ->type_name("N");
+  app.add_option("--isa", options.isa, "instruction set (the best here); also $MNV2_ISA")->type_name("NAME");
+
+  app.option_defaults()->group("Modes");
+  app.add_flag("--bench", options.bench, "measure the speed, on the images given or on a made-up one")
+      ->disable_flag_override();
+  add_number<double>(app, "--bench-seconds", options.bench_seconds, 0.01, 3600, "how long to measure (2)")
+      ->type_name("S");
+
+  app.option_defaults()->group("Messages");
+  CLI::Option* quiet = app.add_flag_callback(
+      "-q,--quiet", [&] { options.verbosity = Verbosity::quiet; }, "no warnings on stderr");
+  app.add_flag_callback(
+         "-v,--verbose", [&] { options.verbosity = Verbosity::verbose; },
+         "what was chosen on stderr, timings in the results")
+      ->excludes(quiet);
+  app.add_flag("--version", options.version, "version, instruction sets and image decoder")
+      ->disable_flag_override();
+  app.set_help_flag("-h,--help", "this text")->group("Messages");
+}
+
+/// CLI11's words for a command line that it cannot parse, made plain where they are not.
+std::string reworded(const std::string& message) {
+  const std::size_t missing = message.find(": 1 required ");  // "--top-k: 1 required N missing"
+  if (missing != std::string::npos) return message.substr(0, missing) + ": its value is missing";
+  const std::size_t override = message.find(" was given a disallowed flag override");
+  if (override != std::string::npos) return "--" + message.substr(0, override) + " takes no value";
+  return message;
+}
+
+}  // namespace
+
+Options parse_options(const std::vector<std::string>& arguments) {
+  Options options;
+  CLI::App app("", "mnv2-classify");
+  add_flags(app, options);
+  app.allow_extras();
+
+  // Inputs are taken from what CLI11 leaves over, not declared as a positional: it would take a file name
+  // "[a,b]" for a list. Whatever follows "--" is an input, also with a leading "-".
+  const auto separator = std::find(arguments.begin(), arguments.end(), "--");
+  std::vector<std::string> reversed(std::make_reverse_iterator(separator), arguments.rend());
+  try {
+    app.parse(reversed);
+  } catch (const CLI::CallForHelp&) {
+    options.help = help_text(app);
+    return options;
+  } catch (const CLI::ParseError& e) {
+    throw UsageError(reworded(e.what()));
+  }
+  for (std::string& argument : app.remaining()) {
+    if (argument.size() > 1 && argument[0] == '-') throw UsageError(unknown_flag_message(app, argument));
+    options.inputs.push_back(std::move(argument));
+  }
+  if (separator != arguments.end())
+    options.inputs.insert(options.inputs.end(), separator + 1, arguments.end());
+  return options;
+}
+
+}  // namespace mnv2::app

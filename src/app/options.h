@@ -1,0 +1,50 @@
+// The command line as the user wrote it, checked flag by flag. What follows from it is the plan's business.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "app/log.h"
+
+namespace mnv2::app {
+
+/// The command line, the environment or a file named by them asks for what cannot be. Exit status 2.
+class UsageError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+enum class Format { json, jsonl, text };
+
+struct Options {
+  std::vector<std::string> inputs;  // files and folders, any bytes
+
+  std::optional<std::string> model;
+  std::optional<std::string> labels;
+  int top_k = 5;
+  std::optional<Format> format;
+
+  std::optional<int> resize;  // pixels
+  std::optional<int> crop;    // pixels
+  bool no_exif = false;
+  std::int64_t max_pixels = 178'956'970;  // as Pillow
+
+  std::optional<int> threads;
+  std::optional<std::string> isa;
+
+  bool bench = false;
+  double bench_seconds = 2;
+
+  Verbosity verbosity = Verbosity::normal;
+  bool version = false;
+  std::optional<std::string> help;  // the text to show, when it was asked for
+};
+
+/// @param arguments without the program's name.
+/// @throws UsageError with a message that names the flag, what was expected and what was found.
+Options parse_options(const std::vector<std::string>& arguments);
+
+}  // namespace mnv2::app

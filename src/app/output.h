@@ -1,0 +1,38 @@
+// Results on their way out: whole texts to a file descriptor, and how that went.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace mnv2::app {
+
+/// A file descriptor for results. Not buffered: each text is one write where the kernel takes it whole.
+class Output {
+ public:
+  enum class State {
+    open,
+    closed,  ///< the reader has gone (EPIPE), which is its right
+    failed,  ///< a full disk or the like; error() tells
+  };
+
+  /// Does not own `fd`.
+  explicit Output(int fd) : fd_(fd) {}
+
+  /// Writes all of `text`, or nothing more once the state is not open.
+  void write(std::string_view text);
+
+  /// Hands what was written to the file system: some errors (quota, network) show only here.
+  void finish();
+
+  State state() const { return state_; }
+  const std::string& error() const { return error_; }
+
+ private:
+  void fail(int error);
+
+  int fd_;
+  State state_ = State::open;
+  std::string error_;
+};
+
+}  // namespace mnv2::app

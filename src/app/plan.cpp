@@ -1,0 +1,96 @@
+#include "app/plan.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "app/cpu_count.h"
+#include "app/inputs.h"
+#include "mnv2/error.h"
+
+namespace mnv2::app {
+namespace {
+
+/// A person gets one image as an indented object; programs get one line, so that `wc -l`, `grep` and every
+/// reader of JSON Lines work on the result of one image as on that of many.
+Layout choose_layout(const Options& options, bool single_image, bool stdout_is_terminal) {
+  if (!options.format) {
+    if (options.bench) return Layout::text;
+    return single_image && stdout_is_terminal ? Layout::json_object : Layout::json_lines;
+  }
+  switch (*options.format) {
+    case Format::json:
+      return single_image || options.bench ? Layout::json_object : Layout::json_array;
+    case Format::jsonl:
+      return Layout::json_lines;
+    case Format::text:
+      break;
+  }
+  return Layout::text;
+}
+
+}  // namespace
+
+Environment this_environment() {
+  Environment environment;
+  environment.variable = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::string(value == nullptr ? "" : value);
+  };
+  std::error_code error;
+  environment.program = std::filesystem::read_symlink("/proc/self/exe", error).string();
+  environment.source_models = MNV2_SOURCE_MODELS_DIR;
+  environment.stdout_is_terminal = isatty(STDOUT_FILENO) == 1;
+  environment.affinity_cpus = affinity_cpus();
+  environment.quota_cpus = cgroup_cpu_quota();
+  return environment;
+}
+
+Isa choose_isa(const Options& options, const Environment& environment) {
+  const std::string variable = environment.variable("MNV2_ISA");
+  if (!options.isa && variable.empty()) return best_isa();
+  try {
+    return parse_isa(options.isa ? *options.isa : variable);
+  } catch (const Error& e) {
+    throw UsageError(std::string(options.isa ? "--isa: " : "$MNV2_ISA: ") + e.what());
+  }
+}
+
+Plan make_plan(const Options& options, const Environment& environment) {
+  if (options.inputs.empty() && !options.bench)
+    throw UsageError("no input: name images or folders, or see mnv2-classify --help");
+  Plan plan;
+  plan.inputs = options.inputs;
+  plan.single_image = options.inputs.size() == 1 && !is_folder(options.inputs.front());
+
+  if (options.model && options.model->empty()) throw UsageError("--model: the file name is empty");
+  plan.model = {.flag = options.model.value_or(""),
+                .mnv2_model = environment.variable("MNV2_MODEL"),
+                .xdg_data_home = environment.variable("XDG_DATA_HOME"),
+                .home = environment.variable("HOME"),
+                .xdg_data_dirs = environment.variable("XDG_DATA_DIRS"),
+                .program = environment.program,
+                .source_models = environment.source_models};
+  plan.labels = options.labels;
+  plan.resize = options.resize;
+  plan.crop = options.crop;
+
+  plan.top_k = options.top_k;
+  plan.layout = choose_layout(options, plan.single_image, environment.stdout_is_terminal);
+  plan.log_failures = !environment.stdout_is_terminal;
+  plan.timings = options.verbosity == Verbosity::verbose;
+  plan.apply_exif = !options.no_exif;
+  plan.max_pixels = options.max_pixels;
+
+  plan.affinity_cpus = environment.affinity_cpus;
+  plan.quota_cpus = environment.quota_cpus;
+  plan.threads = options.threads.value_or(default_threads(environment.affinity_cpus, environment.quota_cpus));
+  plan.isa = choose_isa(options, environment);
+
+  plan.bench = options.bench;
+  plan.bench_seconds = options.bench_seconds;
+  return plan;
+}
+
+}  // namespace mnv2::app

@@ -1,0 +1,61 @@
+// What a run will do: the options completed from the environment and the machine.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/model_search.h"
+#include "app/options.h"
+#include "app/writer.h"
+#include "mnv2/isa.h"
+
+namespace mnv2::app {
+
+/// What the plan depends on besides the options.
+struct Environment {
+  std::function<std::string(const char*)> variable;  // an environment variable, empty when unset
+  std::string program;                               // path of the running program
+  std::string source_models;                         // models/ of the source tree
+  bool stdout_is_terminal = false;
+  int affinity_cpus = 1;
+  std::optional<double> quota_cpus;
+};
+
+/// The environment of this process.
+Environment this_environment();
+
+struct Plan {
+  std::vector<std::string> inputs;
+  bool single_image = false;  // exactly one input, and not a folder
+
+  ModelSearch model;
+  std::optional<std::string> labels;
+  std::optional<int> resize;  // pixels, instead of the model's
+  std::optional<int> crop;
+
+  int top_k = 5;
+  Layout layout = Layout::json_lines;
+  bool log_failures = true;  // not where the records are read by the same person
+  bool timings = false;
+  bool apply_exif = true;
+  std::int64_t max_pixels = 0;
+
+  int threads = 1;
+  int affinity_cpus = 1;  // for --bench to state
+  std::optional<double> quota_cpus;
+  Isa isa = Isa::portable;
+
+  bool bench = false;
+  double bench_seconds = 2;
+};
+
+/// The instruction set of --isa, else $MNV2_ISA, else the best of this machine.
+/// @throws UsageError
+Isa choose_isa(const Options& options, const Environment& environment);
+
+/// @throws UsageError
+Plan make_plan(const Options& options, const Environment& environment);
+
+}  // namespace mnv2::app

@@ -1,0 +1,43 @@
+// What is known about one input after it was classified, or why it was not.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "mnv2/error.h"
+
+namespace mnv2::app {
+
+struct RecordError {
+  ErrorCode code = ErrorCode::internal;
+  std::string message;
+};
+
+/// A class with its name. The index and the label belong together: ImageNet's 0 is "tench".
+struct LabeledPrediction {
+  int index = 0;
+  std::string label;
+  float probability = 0;
+};
+
+/// Where the time of one image went, in milliseconds.
+struct Timings {
+  double read_ms = 0;
+  double decode_ms = 0;
+  double preprocess_ms = 0;
+  double inference_ms = 0;
+};
+
+struct Record {
+  std::string path = {};                  // as given or walked, any bytes
+  std::optional<RecordError> error = {};  // the fields below are set only without it
+  int width = 0;                          // pixels, upright
+  int height = 0;
+  int orientation = 1;  // the EXIF orientation that was applied; 1: none
+  std::vector<std::string> warnings = {};
+  std::vector<LabeledPrediction> top = {};  // most probable first
+  std::optional<Timings> timings = {};      // when asked for
+};
+
+}  // namespace mnv2::app

@@ -1,0 +1,111 @@
+#include "app/run.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <new>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/bench.h"
+#include "app/engine.h"
+#include "app/exit_status.h"
+#include "app/image/decode.h"
+#include "app/image/decoder_version.h"
+#include "app/log.h"
+#include "app/model_search.h"
+#include "app/options.h"
+#include "app/output.h"
+#include "app/pipeline.h"
+#include "app/plan.h"
+#include "app/signals.h"
+#include "mnv2/error.h"
+
+namespace mnv2::app {
+namespace {
+
+/// A closed standard descriptor would be given to the next file that is opened, and results written into it.
+void occupy_standard_descriptors() {
+  while (true) {
+    const int descriptor = open("/dev/null", O_RDONLY);  // writing to it stays an error
+    if (descriptor > STDERR_FILENO || descriptor < 0) {
+      if (descriptor >= 0) close(descriptor);
+      return;
+    }
+  }
+}
+
+std::string version_text(Isa chosen) {
+  std::string compiled;
+  for (const Isa isa : compiled_isas()) compiled.append(compiled.empty() ? "" : ", ").append(isa_name(isa));
+  return "mnv2-classify " MNV2_VERSION "\ninstruction sets: " + compiled +
+         "; chosen: " + std::string(isa_name(chosen)) + "\nimage decoder: " + image::decoder_version() + "\n";
+}
+
+/// Writes what was asked for instead of a run.
+int print(const std::string& text, Output& output) {
+  output.write(text);
+  output.finish();
+  if (output.state() != Output::State::failed) return kExitOk;
+  log_error(output.error());
+  return kExitFailed;
+}
+
+int exit_status(const PipelineResult& result, Output& output) {
+  output.finish();
+  if (output.state() == Output::State::failed) {
+    log_error(output.error());
+    return kExitFailed;
+  }
+  if (output.state() == Output::State::closed) return kExitOk;
+  if (result.failed > 0 && result.records > 1) {
+    log_warning(std::to_string(result.failed) + " of " + std::to_string(result.records) +
+                " inputs could not be classified");
+  }
+  if (stop_signal() != 0) return kExitSignalBase + stop_signal();
+  return result.failed > 0 ? kExitFailed : kExitOk;
+}
+
+int run_plan(const Plan& plan, Output& output) {
+  log_info("instruction set " + std::string(isa_name(plan.isa)) + ", " + std::to_string(plan.threads) +
+           (plan.threads == 1 ? " thread" : " threads"));
+  std::optional<Engine> engine;
+  try {
+    engine.emplace(load_engine(plan));
+  } catch (const ModelNotFound& e) {
+    log_error(e.what(), e.details());
+    return kExitModel;
+  } catch (const Error& e) {
+    log_error(std::string("cannot use the model: ") + e.what());
+    return kExitModel;
+  } catch (const std::bad_alloc&) {
+    log_error("not enough memory for the model");
+    return kExitModel;
+  }
+  image::init_decoder();
+  return exit_status(plan.bench ? run_bench(*engine, plan, output) : classify_all(*engine, plan, output),
+                     output);
+}
+
+}  // namespace
+
+int run(int argc, char** argv) {
+  occupy_standard_descriptors();
+  install_signal_handlers();
+  Output output(STDOUT_FILENO);
+  try {
+    const Options options = parse_options({argv + std::min(argc, 1), argv + argc});
+    set_verbosity(options.verbosity);
+    if (options.help) return print(*options.help, output);
+    const Environment environment = this_environment();
+    if (options.version) return print(version_text(choose_isa(options, environment)), output);
+    return run_plan(make_plan(options, environment), output);
+  } catch (const UsageError& e) {
+    log_error(e.what());
+    return kExitUsage;
+  }
+}
+
+}  // namespace mnv2::app

@@ -1,0 +1,21 @@
+#include "app/statistics.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace mnv2::app {
+
+Statistics summarize(std::vector<double> values) {
+  if (values.empty()) return {};
+  std::sort(values.begin(), values.end());
+  const auto percentile = [&](double percent) {
+    const double rank = std::ceil(percent / 100 * static_cast<double>(values.size()));
+    return values[static_cast<std::size_t>(std::max(rank, 1.0)) - 1];
+  };
+  const double sum = std::accumulate(values.begin(), values.end(), 0.0);
+  return {values.size(),  values.front(), percentile(50), percentile(90),
+          percentile(95), percentile(99), values.back(),  sum / static_cast<double>(values.size())};
+}
+
+}  // namespace mnv2::app

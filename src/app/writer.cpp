@@ -1,0 +1,115 @@
+#include "app/writer.h"
+
+#include <cstdint>
+#include <cstdio>
+
+#include "app/json.h"
+#include "app/log.h"
+
+namespace mnv2::app {
+namespace {
+
+bool is_utf8(const std::string& text) {
+  try {
+    (void)Json(text).dump();  // strict: throws at the first byte that is not UTF-8
+    return true;
+  } catch (const Json::type_error&) {
+    return false;
+  }
+}
+
+Json to_json(const Timings& timings) {
+  return {{"read", static_cast<float>(timings.read_ms)},
+          {"decode", static_cast<float>(timings.decode_ms)},
+          {"preprocess", static_cast<float>(timings.preprocess_ms)},
+          {"inference", static_cast<float>(timings.inference_ms)}};
+}
+
+Json to_json(const Record& record) {
+  Json json;
+  json["path"] = record.path;
+  if (!is_utf8(record.path)) json["path_base64"] = base64(record.path);
+  json["status"] = record.error ? "error" : "ok";
+  if (record.error) {
+    json["error"] = {{"code", error_code_name(record.error->code)}, {"message", record.error->message}};
+    return json;
+  }
+  json["width"] = record.width;
+  json["height"] = record.height;
+  if (record.orientation != 1) json["orientation"] = record.orientation;
+  if (!record.warnings.empty()) json["warnings"] = record.warnings;
+  Json& top = json["top"] = Json::array();
+  for (const LabeledPrediction& prediction : record.top)
+    top.push_back(
+        {{"index", prediction.index}, {"label", prediction.label}, {"probability", prediction.probability}});
+  if (record.timings) json["timings_ms"] = to_json(*record.timings);
+  return json;
+}
+
+template <typename... Args>
+void append_format(std::string& out, const char* format, Args... args) {
+  char buffer[128];
+  std::snprintf(buffer, sizeof buffer, format, args...);
+  out += buffer;
+}
+
+std::string to_text(const Record& record) {
+  std::string out = printable(record.path);
+  if (record.error) {
+    out.append(": ").append(error_code_name(record.error->code)).append(": ");
+    return out.append(printable(record.error->message)).append("\n");
+  }
+  append_format(out, "  %dx%d", record.width, record.height);
+  if (record.orientation != 1)
+    append_format(out, ", turned upright from EXIF orientation %d", record.orientation);
+  out += "\n";
+  for (const LabeledPrediction& prediction : record.top) {
+    append_format(out, "  %6.2f %%  ", 100.0 * static_cast<double>(prediction.probability));
+    out += printable(prediction.label);
+    append_format(out, " (%d)\n", prediction.index);
+  }
+  for (const std::string& warning : record.warnings)
+    out.append("  warning: ").append(printable(warning)).append("\n");
+  if (record.timings) {
+    append_format(out, "  read %.2f ms, decode %.2f ms, preprocess %.2f ms, inference %.2f ms\n",
+                  record.timings->read_ms, record.timings->decode_ms, record.timings->preprocess_ms,
+                  record.timings->inference_ms);
+  }
+  return out;
+}
+
+}  // namespace
+
+Framing framing(Layout layout) {
+  if (layout == Layout::json_array) return {"[\n", ",\n", "\n]\n", "[]\n"};
+  return {};
+}
+
+std::string format_record(const Record& record, Layout layout) {
+  switch (layout) {
+    case Layout::json_object:
+      return dump_indented(to_json(record)) + "\n";
+    case Layout::json_array:
+      return dump_line(to_json(record));
+    case Layout::json_lines:
+      return dump_line(to_json(record)) + "\n";
+    case Layout::text:
+      return to_text(record);
+  }
+  return {};
+}
+
+std::string base64(std::string_view bytes) {
+  constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    std::uint32_t group = 0;
+    for (std::size_t j = i; j < i + 3; ++j)
+      group = group << 8 | (j < bytes.size() ? static_cast<unsigned char>(bytes[j]) : 0u);
+    for (std::size_t digit = 0; digit < 4; ++digit)
+      out += i + digit <= bytes.size() ? kDigits[group >> (18 - 6 * digit) & 63] : '=';
+  }
+  return out;
+}
+
+}  // namespace mnv2::app

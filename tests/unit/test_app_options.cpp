@@ -1,0 +1,130 @@
+#include <string>
+#include <vector>
+
+#include "app/help.h"
+#include "app/options.h"
+#include "app/plan.h"
+#include "support/catch.h"
+
+using namespace mnv2::app;
+using Arguments = std::vector<std::string>;
+
+namespace {
+
+std::string usage_error(const Arguments& arguments) {
+  try {
+    parse_options(arguments);
+    return "accepted";
+  } catch (const UsageError& e) {
+    return e.what();
+  }
+}
+
+Environment quiet_machine() {
+  return {.variable = [](const char*) { return std::string(); },
+          .program = "",
+          .source_models = "",
+          .stdout_is_terminal = false,
+          .affinity_cpus = 3,
+          .quota_cpus = {}};
+}
+
+Layout layout_of(const Arguments& arguments, bool terminal) {
+  Environment environment = quiet_machine();
+  environment.stdout_is_terminal = terminal;
+  return make_plan(parse_options(arguments), environment).layout;
+}
+
+}  // namespace
+
+TEST_CASE("flags and inputs mix, and inputs keep their order and bytes") {
+  const Options options =
+      parse_options({"b", "-k", "3", "a", "--no-exif", "[x,y]", "-t2", "-", "--", "-k", "--help"});
+  CHECK(options.inputs == Arguments{"b", "a", "[x,y]", "-", "-k", "--help"});
+  CHECK(options.top_k == 3);
+  CHECK(options.threads == 2);
+  CHECK(options.no_exif);
+}
+
+TEST_CASE("of a flag given twice the last counts") {
+  CHECK(parse_options({"-k", "3", "--top-k=4", "x"}).top_k == 4);
+  CHECK(parse_options({"-m", "a", "-m", "b", "x"}).model == "b");
+}
+
+TEST_CASE("numbers are whole, in range, and nothing else") {
+  for (const char* text : {"0", "-1", "abc", "", "1.5", "3x", " 3", "0x10", "99999999999999999999"}) {
+    INFO(text);
+    CHECK(usage_error({"-k", text, "x"}) ==
+          "--top-k: '" + std::string(text) + "' is not a whole number from 1 to 2147483647");
+  }
+  for (const char* text : {"nan", "inf", "-1", "0", "1s"}) {
+    INFO(text);
+    CHECK(usage_error({"--bench-seconds", text}).find("--bench-seconds: ") == 0);
+  }
+  CHECK(parse_options({"--bench-seconds", "0.5"}).bench_seconds == 0.5);
+}
+
+TEST_CASE("unknown flags suggest the near ones") {
+  CHECK(usage_error({"--topk", "3", "x"}) == "unknown flag '--topk'; did you mean --top-k?");
+  CHECK(usage_error({"--form=json"}) == "unknown flag '--form=json'; did you mean --format?");
+  CHECK(usage_error({"--exif"}) == "unknown flag '--exif'; did you mean --no-exif?");
+  CHECK(usage_error({"--thread", "1"}) == "unknown flag '--thread'; did you mean --threads?");
+  CHECK(usage_error({"--xylophone"}) == "unknown flag '--xylophone'");
+  CHECK(edit_distance("kitten", "sitting") == 3);
+  CHECK(edit_distance("", "abc") == 3);
+  CHECK(edit_distance("same", "same") == 0);
+}
+
+TEST_CASE("what contradicts itself or lacks its value is refused") {
+  CHECK(usage_error({"-q", "-v", "x"}) != "accepted");
+  CHECK(usage_error({"-k"}) == "--top-k: its value is missing");
+  CHECK(usage_error({"--bench=3"}) == "--bench takes no value");
+  CHECK(usage_error({"-f", "xml", "x"}) == "--format: 'xml' is unknown, expected json, jsonl or text");
+}
+
+TEST_CASE("the layout follows the format, the number of inputs and the terminal") {
+  CHECK(layout_of({"a.jpg"}, true) == Layout::json_object);
+  CHECK(layout_of({"a.jpg"}, false) == Layout::json_lines);
+  CHECK(layout_of({"a.jpg", "b.jpg"}, true) == Layout::json_lines);
+  CHECK(layout_of({"/"}, true) == Layout::json_lines);
+  CHECK(layout_of({"-f", "json", "a.jpg"}, false) == Layout::json_object);
+  CHECK(layout_of({"-f", "json", "a.jpg", "b.jpg"}, false) == Layout::json_array);
+  CHECK(layout_of({"-f", "json", "/"}, false) == Layout::json_array);
+  CHECK(layout_of({"-f", "text", "/"}, false) == Layout::text);
+  CHECK(layout_of({"--bench"}, false) == Layout::text);
+  CHECK(layout_of({"--bench", "-f", "json", "a", "b"}, false) == Layout::json_object);
+}
+
+TEST_CASE("threads come from the flag, else from the CPUs that may be used") {
+  Environment environment = quiet_machine();
+  CHECK(make_plan(parse_options({"x"}), environment).threads == 3);
+  environment.quota_cpus = 1.5;
+  CHECK(make_plan(parse_options({"x"}), environment).threads == 1);
+  CHECK(make_plan(parse_options({"-t", "7", "x"}), environment).threads == 7);
+}
+
+TEST_CASE("the flag for the instruction set goes before the variable, and the best is the default") {
+  Environment environment = quiet_machine();
+  CHECK(make_plan(parse_options({"x"}), environment).isa == mnv2::best_isa());
+  environment.variable = [](const char* name) {
+    return std::string(std::string(name) == "MNV2_ISA" ? "portable" : "");
+  };
+  CHECK(make_plan(parse_options({"x"}), environment).isa == mnv2::Isa::portable);
+  CHECK_THROWS_AS(make_plan(parse_options({"--isa", "sse9", "x"}), environment), UsageError);
+  environment.variable = [](const char*) { return std::string("nonsense"); };
+  CHECK_THROWS_AS(make_plan(parse_options({"x"}), environment), UsageError);
+}
+
+TEST_CASE("help shows examples before flags, and every flag") {
+  const Options options = parse_options({"--help"});
+  REQUIRE(options.help);
+  const std::string& help = *options.help;
+  CHECK(help.find("mnv2-classify image.jpg") < help.find("--model"));
+  for (const char* flag :
+       {"-m, --model FILE", "-k, --top-k N", "--labels FILE", "-f, --format NAME", "--resize PIXELS",
+        "--crop PIXELS", "--no-exif", "--max-pixels N", "-t, --threads N", "--isa NAME", "--bench",
+        "--bench-seconds S", "-q, --quiet", "-v, --verbose", "--version", "-h, --help"}) {
+    INFO(flag);
+    CHECK(help.find(flag) != std::string::npos);
+  }
+}
