@@ -109,7 +109,7 @@ def find_table(stem: int, blocks: Sequence[BlockShape], last: int) -> Table:
             first = "" if count == len(DEFAULT_ROWS) else f"first {count} rows of the "
             return _table(scaled, f"{first}default table, width_mult {fit[0]:g}, round_nearest {fit[1]}", False)
         if count == len(DEFAULT_ROWS):
-            return _table(scaled, "default table with other channels", False)
+            return _table(scaled, "default table with other channels", True)
     rows = _group(blocks)
     defaults = [row.s for row in DEFAULT_ROWS]
     if len(rows) != len(DEFAULT_ROWS):
@@ -189,6 +189,8 @@ def _strides_of_chosen_rows(stem: int, rows: Sequence[Row], last: int) -> Option
     found: set[tuple[int, ...]] = set()
     for chosen in itertools.combinations(range(len(DEFAULT_ROWS)), len(rows)):
         pairs = [(DEFAULT_ROWS[i].c, row.c) for i, row in zip(chosen, rows)]
+        if rows[0].t == 1 and chosen[0] != 0:  # only the first row of the default table does not expand
+            continue
         if fit_scaling([(STEM_CHANNELS, stem)] + pairs, last) is None:
             continue
         levels = [1] + [reductions[i] for i in chosen]
