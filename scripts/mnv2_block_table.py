@@ -96,8 +96,8 @@ def find_table(stem: int, blocks: Sequence[BlockShape], last: int) -> Table:
     """The most likely table of `blocks`, which follow a stem of `stem` channels and end in a head of `last`.
 
     In this order: the default table or its first rows, at any scaling; the default's pattern of blocks with other channels;
-    seven rows of other lengths; rows chosen out of the default table; else the default strides 1, 2, 2, 2, 1, 2, 1 by
-    position, and 1 after the seventh row.
+    seven rows of other lengths; rows chosen out of the default table; rows of other lengths of which some became equally
+    wide; else the default strides 1, 2, 2, 2, 1, 2, 1 by position, and 1 after the seventh row.
     """
     for count in range(len(DEFAULT_ROWS), 0, -1):
         rows = DEFAULT_ROWS[:count]
@@ -116,6 +116,9 @@ def find_table(stem: int, blocks: Sequence[BlockShape], last: int) -> Table:
         chosen = _strides_of_chosen_rows(stem, rows, last)
         if chosen is not None:
             return _table(_with_strides(rows, chosen), "rows of the default table", True)
+        split = _split_merged_rows(stem, rows, last)
+        if split is not None:
+            return _table(split, "default table with other lengths, some rows equally wide", True)
     strides = defaults[:len(rows)] + [1] * (len(rows) - len(defaults))
     return _table(_with_strides(rows, strides), "default strides by position", True)
 
@@ -198,3 +201,33 @@ def _strides_of_chosen_rows(stem: int, rows: Sequence[Row], last: int) -> Option
         if max(steps) <= 2:
             found.add(steps)
     return list(found.pop()) if len(found) == 1 else None
+
+
+def _split_merged_rows(stem: int, rows: Sequence[Row], last: int) -> Optional[list[Row]]:
+    """The default table (or its first rows) with other lengths n, when scaling made some neighbours equally wide.
+
+    Such neighbours are one run in `rows`; it is divided as the default table divides them. None when nothing fits.
+    """
+    for count in range(len(DEFAULT_ROWS), len(rows), -1):
+        for cuts in itertools.combinations(range(1, count), len(rows) - 1):
+            bounds = (0, *cuts, count)
+            parts = [DEFAULT_ROWS[begin:end] for begin, end in zip(bounds, bounds[1:])]
+            pairs = [(part.c, row.c) for row, merged in zip(rows, parts) for part in merged]
+            # As many blocks as rows at least, and rows that do not expand are no part of those that do.
+            if (all(row.n >= len(merged) and all((part.t == 1) == (row.t == 1) for part in merged)
+                    for row, merged in zip(rows, parts)) and
+                    fit_scaling([(STEM_CHANNELS, stem)] + pairs, last) is not None):
+                return [piece for row, merged in zip(rows, parts) for piece in _divide(row, merged)]
+    return None
+
+
+def _divide(row: Row, merged: Sequence[Row]) -> list[Row]:
+    """`row` as one piece for each of `merged`, with lengths in the same proportion, at least 1, and their strides."""
+    pieces: list[Row] = []
+    left, weight = row.n, sum(part.n for part in merged)
+    for position, part in enumerate(merged, 1):
+        others = len(merged) - position  # pieces still to come, a block each
+        n = min(max(round(left * part.n / weight), 1), left - others)
+        pieces.append(Row(row.t, row.c, n, part.s))
+        left, weight = left - n, weight - part.n
+    return pieces

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import io
 import pickle
-import types
 import zipfile
-from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-LEGACY_MAGIC = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")  # torch.save before 1.6: a pickled magic number
+from mnv2_unpickle import LEGACY_MAGIC, RefusedError, TensorView, load_plain
+
+LEGACY_START = pickle.dumps(LEGACY_MAGIC, protocol=2)
 NESTED_KEYS = ("state_dict", "model")
 FLOAT_DTYPES = ("torch.float16", "torch.bfloat16", "torch.float32", "torch.float64")
 ADVICE = "save the weights alone: torch.save(model.state_dict(), FILE)"
@@ -74,18 +75,23 @@ def _find_state_dict(loaded: Any) -> dict[str, Any]:
 def _is_tensor(value: Any) -> bool:
     import torch
 
-    return isinstance(value, torch.Tensor)
+    return isinstance(value, (torch.Tensor, TensorView))
 
 
 def _to_float64(name: str, value: Any, file_bytes: int) -> np.ndarray:
-    """`value` as a float64 array; integer tensors (BatchNorm's counter) pass too, quantised and sparse ones do not."""
+    """`value` as a float64 array. Of integers only BatchNorm's counter passes; it plays no part in inference."""
     import torch
 
+    if isinstance(value, TensorView):
+        try:
+            value = torch.from_numpy(value.array(file_bytes))
+        except RefusedError as error:
+            raise CheckpointError(f"{name}: {error}") from None
     if not isinstance(value, torch.Tensor):
         raise CheckpointError(f"not a state_dict: {name} is a {type(value).__name__}, expected a tensor")
-    if value.layout != torch.strided or value.is_quantized or value.device.type != "cpu":
-        raise CheckpointError(f"{name}: a {value.dtype} tensor ({value.layout}, {value.device}), expected dense floats")
-    if value.dtype.is_floating_point and str(value.dtype) not in FLOAT_DTYPES or value.dtype.is_complex:
+    if value.layout != torch.strided or value.device.type != "cpu":
+        raise CheckpointError(f"{name}: a tensor of {value.layout} on {value.device}, expected a dense one with values")
+    if str(value.dtype) not in FLOAT_DTYPES and not name.endswith(".num_batches_tracked"):
         raise CheckpointError(f"{name}: {value.dtype}, expected one of {', '.join(FLOAT_DTYPES)}")
     if value.numel() > file_bytes:  # an expanded view may claim any size
         raise CheckpointError(f"{name}: {value.numel()} elements in a file of {file_bytes} bytes")
@@ -97,18 +103,21 @@ def _load_objects(data: bytes) -> Any:
     import torch
 
     if data.startswith(b"PK\x03\x04"):
-        _refuse_torchscript(data)
-    elif not data.startswith(LEGACY_MAGIC):
+        _refuse_other_archives(data)
+    elif not data.startswith(LEGACY_START):
         raise CheckpointError("not a PyTorch checkpoint (neither a zip archive nor a torch.save stream)")
+    if "weights_only" in inspect.signature(torch.load).parameters:
+        try:
+            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        except Exception:  # whatever a refused or damaged file raises: the other loader knows more and says why
+            pass
     try:
-        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except Exception:  # whatever a damaged file raises; the loader below says why in our words
-        # An old torch has no weights_only (1.12 and older), or one that does not know all plain values: 1.13 stops at
-        # a float. The loader below accepts no more than tensors and plain values either.
-        return _load_restricted(data)
+        return load_plain(data)
+    except RefusedError as error:
+        raise CheckpointError(f"{error}; {ADVICE}" if "refused" in str(error) else str(error)) from None
 
 
-def _refuse_torchscript(data: bytes) -> None:
+def _refuse_other_archives(data: bytes) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = archive.namelist()
@@ -118,50 +127,3 @@ def _refuse_torchscript(data: bytes) -> None:
         raise CheckpointError(f"a TorchScript archive, not a state_dict; {ADVICE}")
     if not any(name.endswith("/data.pkl") for name in names):
         raise CheckpointError("a zip archive, but not one that torch.save wrote")
-
-
-class _Namespace:
-    """Stands for argparse.Namespace, which training scripts save beside the weights. Its contents are ignored."""
-
-
-def _allowed_globals() -> dict[tuple[str, str], Any]:
-    import torch
-
-    allowed: dict[tuple[str, str], Any] = {
-        ("collections", "OrderedDict"): OrderedDict,
-        ("argparse", "Namespace"): _Namespace,
-        ("torch", "Size"): torch.Size,
-    }
-    for name in ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_parameter"):
-        allowed["torch._utils", name] = getattr(torch._utils, name)
-    for storage in ("Float", "Double", "Half", "BFloat16", "Byte", "Char", "Short", "Int", "Long", "Bool"):
-        allowed["torch", f"{storage}Storage"] = getattr(torch, f"{storage}Storage")
-    for dtype in ("float32", "float64", "float16", "bfloat16", "uint8", "int8", "int16", "int32", "int64", "bool"):
-        allowed["torch", dtype] = getattr(torch, dtype)
-    return allowed
-
-
-def _load_restricted(data: bytes) -> Any:
-    """torch.load with an unpickler that knows tensors and plain values only and refuses every other class by name."""
-    import torch
-
-    allowed = _allowed_globals()
-
-    class Unpickler(pickle.Unpickler):
-        def find_class(self, module: str, name: str) -> Any:
-            if (module, name) not in allowed:
-                raise CheckpointError(f"holds a pickled {module}.{name}, refused because loading it could run code; "
-                                      f"{ADVICE}")
-            return allowed[module, name]
-
-    restricted = types.ModuleType("restricted_pickle")
-    restricted.Unpickler = Unpickler  # type: ignore[attr-defined]
-    restricted.load = lambda file, **options: Unpickler(file, **options).load()  # type: ignore[attr-defined]
-    options = {"weights_only": False} if "weights_only" in torch.load.__code__.co_varnames else {}
-    try:
-        return torch.load(io.BytesIO(data), map_location="cpu", pickle_module=restricted, **options)
-    except CheckpointError:
-        raise
-    except Exception as error:  # a damaged file can raise nearly anything
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"a damaged PyTorch checkpoint: {reason}") from None
