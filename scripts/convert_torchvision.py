@@ -83,8 +83,8 @@ def parse_arguments(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
     parser.add_argument("--crop", type=parse_side, metavar="N", default=224,
                         help="side of the central crop, in pixels (default: 224)")
     parser.add_argument("--inverted-residual-setting", type=parse_rows, metavar="JSON",
-                        help="the [[t, c, n, s], ...] the network was built with; a checkpoint does not hold the strides s, "
-                             "which are those of torchvision's default table unless given here")
+                        help="the [[t, c, n, s], ...] the network was built with; a checkpoint does not hold the "
+                             "strides s, which follow torchvision's default table unless given here")
     parser.add_argument("--output", type=Path, metavar="FILE", required=True, help="the .safetensors file to write")
     return parser.parse_args(arguments)
 
@@ -176,8 +176,8 @@ def convert(options: argparse.Namespace) -> None:
     note(f"{source}: {architecture.name}, {len(architecture.blocks)} blocks ({table.origin}), {classes} classes, "
          f"{'no' if labels is None else len(labels)} labels")
     if table.assumed:
-        note(f"warning: a checkpoint does not hold the strides; assumed {describe_rows(table)} as [t, c, n, s] with the "
-             "channels c of this network; if it was built otherwise, use --inverted-residual-setting")
+        note(f"warning: a checkpoint does not hold the strides; assumed {describe_rows(table)} as [t, c, n, s] "
+             "with the channels c of this network; if it was built otherwise, use --inverted-residual-setting")
     note(f"wrote {options.output}: {size} bytes, {parameters} parameters, resize {preprocessing.resize}, "
          f"crop {preprocessing.crop}; read back and compared")
 

@@ -1,7 +1,7 @@
 """Finds the table of (t, c, n, s) rows a chain of inverted residuals was built from (Sandler et al. 2018, Table 2).
 
-Shapes give t, c and n, but never the stride s: a 3x3 depthwise filter has the same shape for both strides. So the strides
-come from torchvision's default table wherever the chain can be matched to it, or from the user.
+Shapes give t, c and n, but never the stride s: a 3x3 depthwise filter has the same shape for both strides. So the
+strides come from torchvision's default table wherever the chain can be matched to it, or from the user.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def make_divisible(value: float, divisor: int) -> int:
 
 
 def fit_scaling(channels: Sequence[tuple[int, int]], last: int) -> Optional[tuple[float, int]]:
-    """The (width_mult, round_nearest) that scale each (unscaled, scaled) pair, and 1280 to `last`; None when none do."""
+    """The (width_mult, round_nearest) that scale each (unscaled, scaled) pair, and 1280 to `last`; None if none do."""
     common = math.gcd(last, *(scaled for _, scaled in channels))
     divisors = [d for d in range(1, common + 1) if common % d == 0]
     for divisor in sorted(divisors, key=lambda d: (d != 8, d)):  # torchvision's own first
@@ -95,9 +95,9 @@ def _smallest_width(unscaled: int, scaled: int, divisor: int) -> float:
 def find_table(stem: int, blocks: Sequence[BlockShape], last: int) -> Table:
     """The most likely table of `blocks`, which follow a stem of `stem` channels and end in a head of `last`.
 
-    In this order: the default table or its first rows, at any scaling; the default's pattern of blocks with other channels;
-    seven rows of other lengths; rows chosen out of the default table; rows of other lengths of which some became equally
-    wide; else the default strides 1, 2, 2, 2, 1, 2, 1 by position, and 1 after the seventh row.
+    In this order: the default table or its first rows, at any scaling; the default's pattern of blocks with other
+    channels; seven rows of other lengths; rows chosen out of the default table; rows of other lengths of which some
+    became equally wide; else the default strides 1, 2, 2, 2, 1, 2, 1 by position, and 1 after the seventh row.
     """
     for count in range(len(DEFAULT_ROWS), 0, -1):
         rows = DEFAULT_ROWS[:count]
@@ -124,15 +124,18 @@ def find_table(stem: int, blocks: Sequence[BlockShape], last: int) -> Table:
 
 
 def check_table(rows: Sequence[Row], stem: int, blocks: Sequence[BlockShape], last: int) -> Table:
-    """The table of `blocks` when the user says that it is `rows`. Raises TableError naming the first row that does not fit."""
+    """The table of `blocks` when the user says that it is `rows`.
+
+    Raises TableError naming the first row that does not fit.
+    """
     misfit = _misfit(rows, blocks)
     if misfit is not None:
         raise TableError(misfit)
     scaled = _scaled_rows(rows, blocks)
     pairs = [(STEM_CHANNELS, stem)] + [(r.c, s.c) for r, s in zip(rows, scaled)]
     if fit_scaling(pairs, last) is None and any(row.c != s.c for row, s in zip(rows, scaled)):
-        raise TableError(f"no width_mult and round_nearest make {[s.c for s in scaled]} channels of {[r.c for r in rows]} "
-                         f"with a stem of {stem}")
+        raise TableError(f"no width_mult and round_nearest make {[s.c for s in scaled]} channels of "
+                         f"{[r.c for r in rows]} with a stem of {stem}")
     return _table(scaled, "as given", False)
 
 

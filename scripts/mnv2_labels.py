@@ -14,8 +14,8 @@ class LabelsError(Exception):
 def read_labels(path: Path, classes: int) -> list[str]:
     """The labels of `path`, one per class.
 
-    JSON is a list of names, or an object {"0": NAME, ...}; a NAME is a string or a list [wnid, name]. Everything else is
-    text with one name a line. Raises LabelsError, OSError.
+    JSON is a list of names, or an object {"0": NAME, ...}; a NAME is a string or a list [wnid, name]. Everything else
+    is text with one name a line. Raises LabelsError, OSError.
     """
     try:
         text = Path(path).read_bytes().decode("utf-8-sig")

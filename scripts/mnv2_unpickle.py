@@ -20,8 +20,8 @@ LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # torch.save before 1.6 begins with this 
 LEGACY_PROTOCOL = 1001
 # The classes of storages that hold numbers; a bfloat16 is the upper half of a float32.
 STORAGES = {"FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", "BFloat16Storage": "<u2",
-            "ByteStorage": "<u1", "CharStorage": "<i1", "ShortStorage": "<i2", "IntStorage": "<i4", "LongStorage": "<i8",
-            "BoolStorage": "|b1"}
+            "ByteStorage": "<u1", "CharStorage": "<i1", "ShortStorage": "<i2", "IntStorage": "<i4",
+            "LongStorage": "<i8", "BoolStorage": "|b1"}
 
 
 class RefusedError(Exception):
@@ -80,7 +80,8 @@ class _Namespace:
     """Stands for argparse.Namespace, which training scripts save beside the weights."""
 
 
-def _rebuild_tensor(storage: Storage, offset: int, shape: tuple[int, ...], stride: tuple[int, ...], *_: Any) -> TensorView:
+def _rebuild_tensor(storage: Storage, offset: int, shape: tuple[int, ...], stride: tuple[int, ...],
+                    *_: Any) -> TensorView:
     if not isinstance(storage, Storage):
         raise RefusedError("a tensor without a storage")
     return TensorView(storage, offset, tuple(shape), tuple(stride))
@@ -118,7 +119,8 @@ class _Unpickler(pickle.Unpickler):
         if not isinstance(identity, tuple) or len(identity) < 5 or identity[0] != "storage":
             raise RefusedError("holds a pickled module, refused because loading it could run code")
         kind, key, count = identity[1], identity[2], identity[4]
-        if not isinstance(kind, StorageType) or not isinstance(key, str) or any(part is not None for part in identity[5:]):
+        view = identity[5:] not in ((), (None,))
+        if not isinstance(kind, StorageType) or not isinstance(key, str) or view:
             raise RefusedError("a storage of an unknown kind")
         return self.storages.setdefault(key, Storage(kind, count))
 
@@ -150,7 +152,7 @@ def _load_zip(data: bytes) -> Any:
 
 
 def _load_legacy(file: io.BytesIO) -> Any:
-    """torch.save before 1.6: magic, protocol, machine, objects, keys of storages, and per key a count and the values."""
+    """torch.save before 1.6: magic, protocol, machine, objects, keys of storages, and per key a count and values."""
     if (_Unpickler(file).load(), _Unpickler(file).load()) != (LEGACY_MAGIC, LEGACY_PROTOCOL):
         raise RefusedError("not a file of torch.save")
     if not _Unpickler(file).load()["little_endian"]:

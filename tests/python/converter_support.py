@@ -1,4 +1,4 @@
-"""What the converter's tests share: random networks, running the converter, and a forward pass from the written file."""
+"""What the converter's tests share: random networks, running the converter, a forward pass from the written file."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ torch.set_num_threads(1)  # the networks are small, and ctest runs several tests
 def random_network(seed: int, **options: Any) -> MobileNetV2:
     """A MobileNetV2 in eval mode with random weights and BatchNorm statistics, and activations of a sensible size.
 
-    The statistics are measured on noise and then disturbed, because arbitrary ones would drive all activations into a clamp.
-    A quarter of the channels have such small weights that BatchNorm's eps matters.
+    The statistics are measured on noise and then disturbed, because arbitrary ones would drive all activations into a
+    clamp. A quarter of the channels have such small weights that BatchNorm's eps matters.
     """
     torch.manual_seed(seed)
     network = MobileNetV2(**options)

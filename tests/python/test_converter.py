@@ -9,8 +9,8 @@ import sys
 import unittest
 from typing import Any
 
-from converter_support import (SHARED, TOLERANCE, ConverterCase, forward, np, parse_model_file, random_network, strides_of,
-                               torch)
+from converter_support import (SHARED, TOLERANCE, ConverterCase, forward, np, parse_model_file, random_network,
+                               strides_of, torch)
 
 RUN_NETWORK = os.environ.get("MNV2_RUN_NETWORK")  # the C++ engine as a test tool
 SIZES = ((96, 96), (75, 61))
@@ -66,7 +66,8 @@ class RandomNetworks(ConverterCase):
         self.assertLessEqual(np.abs(logits - expected).max(), TOLERANCE * np.abs(expected).max(), what)
 
     def isas(self) -> list[str]:
-        names = subprocess.run([RUN_NETWORK, "--list-isas"], check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+        listed = subprocess.run([RUN_NETWORK, "--list-isas"], check=True, stdout=subprocess.PIPE, text=True)
+        names = listed.stdout.split()
         self.assertTrue(names)
         return names
 

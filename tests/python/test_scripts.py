@@ -1,4 +1,4 @@
-"""The shell scripts parse, explain themselves and refuse wrong arguments; the sample picture is a PNG, always the same."""
+"""The shell scripts parse, explain themselves, refuse wrong arguments; the sample picture is always the same PNG."""
 
 from __future__ import annotations
 
@@ -74,7 +74,8 @@ class SamplePicture(unittest.TestCase):
     def test_wrong_use(self) -> None:
         self.assertEqual(run(sys.executable, SCRIPTS / "draw_sample.py").returncode, 2)
         result = run(sys.executable, SCRIPTS / "draw_sample.py", "/nowhere/a.png")
-        self.assertEqual((result.returncode, result.stderr), (1, "draw_sample.py: /nowhere/a.png: No such file or directory\n"))
+        self.assertEqual((result.returncode, result.stderr),
+                         (1, "draw_sample.py: /nowhere/a.png: No such file or directory\n"))
 
 
 if __name__ == "__main__":
