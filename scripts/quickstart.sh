@@ -117,6 +117,7 @@ main() {
 
   if ((${#images[@]} == 0)); then
     images=("$root/build/sample.png")
+    [[ ! . -ef $root ]] || images=(build/sample.png)
     say "Drawing a sample picture"
     "$python" "$root/scripts/draw_sample.py" "${images[0]}" </dev/null
   fi

@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""Holds the program against PyTorch on photos of one's own: classes, probabilities and logits, on every instruction set.
+
+PyTorch runs torchvision's mobilenet_v2 from the checkpoint behind torchvision's transforms and Pillow; the program runs its
+model file. Both see only the image files. Exits with 1 where they disagree.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import math
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional, Sequence
+
+ROOT = Path(__file__).resolve().parent.parent
+LOGIT_TOLERANCE = 1e-4  # of the largest |logit|, the contract of the engine
+SMALLEST_PROBABILITY = 1e-30  # below this a float32 has lost digits of the logit
+SUFFIXES = {".jpg", ".jpeg", ".png"}
+
+
+@dataclass
+class Agreement:
+    """What differs between two sets of answers for the same photos."""
+
+    photos: int = 0
+    same_top1: int = 0
+    probability: float = 0.0  # largest difference
+    logit: float = 0.0  # largest difference, as a fraction of the photo's largest |logit|
+    top1: int = 0  # photos whose true class is first
+    top5: int = 0  # photos whose true class is among the first five
+
+
+def parse_arguments(arguments: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("images", nargs="+", type=Path, help="images, or folders of images")
+    parser.add_argument("--checkpoint", type=Path, default=ROOT / "../shared/weights/mobilenet_v2.pth",
+                        help="state_dict of torchvision's mobilenet_v2 (default: ../shared/weights/mobilenet_v2.pth)")
+    parser.add_argument("--model", type=Path, default=ROOT / "models/mobilenet_v2.safetensors",
+                        help="model file made from it (default: models/mobilenet_v2.safetensors)")
+    parser.add_argument("--program", type=Path, default=ROOT / "build/mnv2-classify")
+    parser.add_argument("--isa", action="append", help="instruction set; may be repeated (default: all that run here)")
+    parser.add_argument("--truth", type=Path, help="CSV with columns file and class_index: counts right answers too")
+    return parser.parse_args(arguments)
+
+
+def list_images(paths: Sequence[Path]) -> list[Path]:
+    """The images themselves, folders replaced by the images directly in them."""
+    images: list[Path] = []
+    for path in paths:
+        images += sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
+    return images
+
+
+def torch_logits(checkpoint: Path, images: Sequence[Path]) -> list:
+    """PyTorch's logits, a float64 array [classes] for each image."""
+    import torch
+    import torchvision
+    from PIL import Image
+    from torchvision import transforms
+
+    from mnv2_checkpoint import load_checkpoint
+
+    state = {name: torch.from_numpy(values) for name, values in load_checkpoint(checkpoint).tensors.items()}
+    network = torchvision.models.mobilenet_v2(num_classes=state["classifier.1.weight"].shape[0])
+    network.load_state_dict(state)
+    network.eval()
+    transform = transforms.Compose([
+        transforms.Resize(256), transforms.CenterCrop(224), transforms.ToTensor(),
+        transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))])
+    with torch.inference_mode():
+        return [network(transform(Image.open(image).convert("RGB"))[None])[0].double().numpy() for image in images]
+
+
+def runnable_isas(program: Path) -> list[str]:
+    isas = ("portable", "avx2", "avx512", "neon")
+    return [isa for isa in isas
+            if subprocess.run([program, "--isa", isa, "--version"], capture_output=True).returncode == 0]
+
+
+def program_records(options: argparse.Namespace, isa: str, images: Sequence[Path]) -> list[dict]:
+    command = [options.program, "--model", options.model, "--isa", isa, "--no-exif", "--top-k", "1000000",
+               "--format", "jsonl", "--", *images]
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def compare(records: Sequence[dict], logits: Sequence, truth: Sequence[Optional[int]]) -> Agreement:
+    result = Agreement()
+    for record, expected, true_class in zip(records, logits, truth):
+        shifted = expected - expected.max()
+        log_sum = math.log(sum(math.exp(x) for x in shifted))
+        order = [p["index"] for p in record["top"]]
+        result.photos += 1
+        result.same_top1 += order[0] == int(expected.argmax())
+        result.top1 += order[0] == true_class
+        result.top5 += true_class in order[:5]
+        for prediction in record["top"]:
+            found, wanted = prediction["probability"], shifted[prediction["index"]] - log_sum
+            result.probability = max(result.probability, abs(found - math.exp(wanted)))
+            if found > SMALLEST_PROBABILITY:
+                difference = abs(math.log(found) - wanted) / abs(expected).max()
+                result.logit = max(result.logit, difference)
+    return result
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> int:
+    options = parse_arguments(arguments)
+    images = list_images(options.images)
+    truth: list[Optional[int]] = [None] * len(images)
+    if options.truth:
+        with open(options.truth, newline="") as file:
+            classes = {row["file"]: int(row["class_index"]) for row in csv.DictReader(file)}
+        truth = [classes.get(image.name) for image in images]
+    logits = torch_logits(options.checkpoint, images)
+
+    agreed = True
+    print("| ISA | photos | same top-1 | largest difference of a probability | of a logit / largest logit |"
+          + (" top-1 | top-5 |" if options.truth else ""))
+    print("| --- | --- | --- | --- | --- |" + (" --- | --- |" if options.truth else ""))
+    for isa in options.isa or runnable_isas(options.program):
+        a = compare(program_records(options, isa, images), logits, truth)
+        right = f" {100 * a.top1 / a.photos:.0f} % | {100 * a.top5 / a.photos:.0f} % |" if options.truth else ""
+        print(f"| {isa} | {a.photos} | {a.same_top1} | {a.probability:.1e} | {a.logit:.1e} |{right}")
+        agreed = agreed and a.same_top1 == a.photos and a.logit <= LOGIT_TOLERANCE
+    return 0 if agreed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
