@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Optional, Sequence
 
 from mnv2_peers_chart import ChartError, check_chart, draw_chart, write_chart
-from mnv2_peers_contestants import (PEERS, ROOT, SYSTEM_PYTHON, Missing, PeersError, build_worker, find_ours, find_peers,
-                                    install_commands, look_around, read_model_facts, run_loudly)
+from mnv2_peers_contestants import (PEERS, ROOT, SYSTEM_PYTHON, Missing, PeersError, build_worker, find_ours,
+                                    find_peers, install_commands, look_around, read_model_facts, run_loudly)
 from mnv2_peers_inference import InferenceResult, OutputsDiffer, measure_inference
 from mnv2_peers_machine import describe_machine, load_average, look_before
 from mnv2_peers_protocol import WorkerError
@@ -27,7 +27,8 @@ ROUNDS, QUICK_ROUNDS = 40, 5
 RUNS, QUICK_RUNS = 10, 3
 MAX_THREADS = 1024
 EPILOG = """\
-The checkpoint is --checkpoint, $MNV2_CHECKPOINT, or ../shared/weights/mobilenet_v2.pth; the model file must come from it.
+The checkpoint is --checkpoint, $MNV2_CHECKPOINT, or ../shared/weights/mobilenet_v2.pth; the model file must come from
+it.
 $PYTHON chooses the interpreter for the peers (default: /usr/bin/python3, where Debian's packages are).
 The table goes to stdout, everything else to stderr. Exit status: 0 done, 1 failed or outputs differ, 2 wrong usage."""
 
@@ -88,8 +89,8 @@ def parse_arguments(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all times and statistics")
     parser.add_argument("--chart", type=chart_path, metavar="FILE", help="write a bar chart, .svg or .png")
     parser.add_argument("--install", action="store_true",
-                        help="first get what is missing: Debian packages with apt-get (sudo when not root), ONNX Runtime "
-                             "with npm into the cache")
+                        help="first get what is missing: Debian packages with apt-get (sudo when not root), ONNX "
+                             "Runtime with npm into the cache")
     parser.add_argument("--cache", type=Path, metavar="DIR", default=cache,
                         help=f"for npm's packages and the exported network (default: {cache})")
     parser.add_argument("--worker", type=Path, metavar="FILE",
@@ -156,7 +157,8 @@ def write_reports(options: argparse.Namespace, circumstances: Circumstances, res
                   missing: Sequence[Missing]) -> None:
     print(text_report(circumstances, result, missing), flush=True)
     if options.json is not None:
-        options.json.write_text(json.dumps(json_report(circumstances, result, missing), indent=1) + "\n", encoding="utf-8")
+        content = json.dumps(json_report(circumstances, result, missing), indent=1) + "\n"
+        options.json.write_text(content, encoding="utf-8")
     if options.chart is not None:
         title = f"{options.model.stem} {circumstances.size}, float32, one image"
         footer = [circumstances.machine.cpu, f"{circumstances.rounds} rounds in turn, {circumstances.date[:10]}; "

@@ -13,7 +13,7 @@ from typing import Sequence
 from xml.sax.saxutils import escape
 
 WIDTH, MARGIN = 860, 28  # pixels
-BAR_LEFT, BAR_RIGHT = 240, 640
+BAR_LEFT, BAR_RIGHT = 260, 680
 BAR_HEIGHT, BAR_STEP, GROUP_STEP = 20, 30, 34
 HEADER_HEIGHT, FOOTER_LINE = 78, 18
 OURS, OURS_SECOND, PEER = "#0b7a75", "#5fb3ae", "#9aa5b1"
@@ -51,8 +51,8 @@ def draw_bar(bar: Bar, y: float, scale: float) -> list[str]:
     baseline = y + BAR_HEIGHT / 2 + 4.5
     return [text(BAR_LEFT - 10, baseline, bar.label, style=f' text-anchor="end"{weight}'),
             f'<rect x="{BAR_LEFT}" y="{y:g}" width="{length:.1f}" height="{BAR_HEIGHT}" rx="3" fill="{color}"/>',
-            text(BAR_LEFT + length + 8, baseline, f"{bar.value_ms:.2f} ms", style=weight),
-            text(BAR_LEFT + length + 82, baseline, bar.note, fill=FAINT)]
+            f'<text x="{BAR_LEFT + length + 8:g}" y="{baseline:g}" font-size="13" fill="{INK}"{weight}>'
+            f'{bar.value_ms:.2f} ms<tspan dx="10" fill="{FAINT}" font-weight="400">{escape(bar.note)}</tspan></text>']
 
 
 def draw_chart(title: str, subtitle: str, groups: Sequence[Group], footer: Sequence[str]) -> str:
@@ -81,7 +81,8 @@ def draw_chart(title: str, subtitle: str, groups: Sequence[Group], footer: Seque
 def check_chart(path: Path) -> None:
     """Raises ChartError when nothing here can write such a file."""
     if path.suffix == ".png" and shutil.which("rsvg-convert") is None:
-        raise ChartError(f"{path}: a PNG needs rsvg-convert: --install, or apt-get install librsvg2-bin, or choose .svg")
+        raise ChartError(f"{path}: a PNG needs rsvg-convert: --install, or apt-get install librsvg2-bin; "
+                         "or choose .svg")
 
 
 def write_chart(path: Path, svg: str) -> None:

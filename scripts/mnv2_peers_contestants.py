@@ -1,4 +1,4 @@
-"""Who takes part in compare_peers.py: our engine on each instruction set, and the other engines that the machine has."""
+"""Who takes part in compare_peers.py: our engine on each instruction set, and the other engines of this machine."""
 
 from __future__ import annotations
 
@@ -91,7 +91,8 @@ def read_model_facts(path: Path) -> ModelFacts:
         crop = int(preprocessing["crop"])
         return ModelFacts(crop, crop, preprocessing["mean"], preprocessing["std"])
     except OSError as error:
-        raise PeersError(f"{path}: {error.strerror}; scripts/quickstart.sh makes models/mobilenet_v2.safetensors") from None
+        remedy = "scripts/quickstart.sh makes models/mobilenet_v2.safetensors"
+        raise PeersError(f"{path}: {error.strerror}; {remedy}") from None
     except (ValueError, KeyError, TypeError) as error:
         raise PeersError(f"{path}: not a model file: {type(error).__name__}: {error}") from None
 
@@ -107,8 +108,9 @@ def look_around(python: str, cache: Path) -> Tools:
         raise PeersError(f"{python}: cannot be run: {error}") from None
     node, npm = shutil.which("node") is not None, shutil.which("npm") is not None
     tools = Tools(python, cache, frozenset(answer.stdout.split()), node, npm)
-    found = node and subprocess.run(["node", "-e", "require.resolve('onnxruntime-node')"], env=tools.node_environment(),
-                                    stdin=subprocess.DEVNULL, capture_output=True).returncode == 0
+    resolve = ["node", "-e", "require.resolve('onnxruntime-node')"]
+    found = node and subprocess.run(resolve, env=tools.node_environment(), stdin=subprocess.DEVNULL,
+                                    capture_output=True).returncode == 0
     return Tools(python, cache, tools.modules, node, npm, found)
 
 
@@ -200,6 +202,7 @@ def find_peers(tools: Tools, peers: Sequence[str], checkpoint: Path, facts: Mode
     needs_torch = [module for module in ("numpy", "torch", "torchvision") if module not in tools.modules]
     torch_remedy = apt + " ".join(PYTHON_PACKAGES[module] for module in needs_torch)
     torch_reason = f"{tools.python} has no {', '.join(needs_torch)}"
+    export_reason = f"exporting the network needs PyTorch; {torch_reason}"
     onnx = export_onnx(tools, checkpoint, facts) if {"onnxruntime", "opencv"} & set(peers) else None
     found: list[Contestant] = []
     missing: list[Missing] = []
@@ -214,7 +217,7 @@ def find_peers(tools: Tools, peers: Sequence[str], checkpoint: Path, facts: Mode
     if "onnxruntime" in peers:
         in_python = {"onnxruntime", "numpy"} <= tools.modules
         if onnx is None:
-            missing.append(Missing("ONNX Runtime", f"exporting the network needs PyTorch, {torch_reason}", torch_remedy))
+            missing.append(Missing("ONNX Runtime", export_reason, torch_remedy))
         elif not tools.onnxruntime_node and not in_python:
             missing.append(Missing("ONNX Runtime", f"neither node nor {tools.python} has it",
                                    "--install, or " + shlex.join(npm_command(tools.cache))))
@@ -225,7 +228,7 @@ def find_peers(tools: Tools, peers: Sequence[str], checkpoint: Path, facts: Mode
                 add_python("ONNX Runtime (Python)", "onnxruntime", onnx)
     if "opencv" in peers:
         if onnx is None:
-            missing.append(Missing("OpenCV DNN", f"exporting the network needs PyTorch, {torch_reason}", torch_remedy))
+            missing.append(Missing("OpenCV DNN", export_reason, torch_remedy))
         elif not {"cv2", "numpy"} <= tools.modules:
             missing.append(Missing("OpenCV DNN", f"{tools.python} has no cv2", apt + "python3-opencv"))
         else:

@@ -9,7 +9,7 @@ from mnv2_peers_chart import Bar, Group
 from mnv2_peers_contestants import Missing
 from mnv2_peers_inference import InferenceResult
 from mnv2_peers_machine import BUSY_SHARE, Machine
-from mnv2_peers_statistics import Measured, summarise
+from mnv2_peers_statistics import Measured, baseline_of, summarise
 
 HEADINGS = ("threads", "engine", "min ms", "median ms", "p90 ms", "ratio of medians", "ratio by rounds (quartiles)",
             "speed-up by threads")
@@ -91,14 +91,14 @@ def warnings(c: Circumstances, restless: Sequence[str]) -> list[str]:
 
 def text_report(c: Circumstances, result: InferenceResult, missing: Sequence[Missing]) -> str:
     """Everything that goes to stdout, as Markdown."""
-    agreements = [f"{a.image} image: all logits agree to {a.difference:.1e} of the largest ({a.pair[0]} and {a.pair[1]})"
-                  for a in result.agreements]
+    agreements = [f"{a.image} image: all logits agree to {a.difference:.1e} of the largest "
+                  f"({a.pair[0]} and {a.pair[1]})" for a in result.agreements]
     details = [f"{measured.name}: {measured.version}, {measured.detail}" for _, group in by_threads(result.measured)[:1]
                for measured in group]
     lines = [*circumstance_lines(c), *details, *agreements, *map(str, missing),
              *(f"**Warning**: {line}" for line in warnings(c, result.restless))]
-    explanation = ("Ratios are to the first engine of the same thread count: 2 takes twice its time. By rounds: the median "
-                   "over rounds of the ratio within a round, which holds when the clock drifts.")
+    explanation = ("Ratios are to the first engine of the same thread count: 2 takes twice its time. By rounds: the "
+                   "median over rounds of the ratio within a round, which holds when the clock drifts.")
     return "\n".join([inference_table(result.measured), "", explanation, "", *(f"- {line}" for line in lines)])
 
 
@@ -117,9 +117,11 @@ def chart_groups(everyone: Sequence[Measured]) -> list[Group]:
     groups = []
     for count, group in by_threads(everyone):
         summaries = {measured.name: summarise(measured, everyone) for measured in group}
-        order = sorted(group, key=lambda measured: (not measured.ours, summaries[measured.name].median_ms))
-        bars = [Bar(engine_name(measured), summaries[measured.name].median_ms,
-                    "" if summaries[measured.name].round_ratio == 1 else f"{summaries[measured.name].round_ratio:.2f} x",
-                    measured.ours, measured is next(one for one in group if one.ours)) for measured in order]
+        first = baseline_of(group[0], everyone)
+        bars = []
+        for measured in sorted(group, key=lambda measured: (not measured.ours, summaries[measured.name].median_ms)):
+            summary = summaries[measured.name]
+            note = "" if measured is first else f"{summary.round_ratio:.2f} x"
+            bars.append(Bar(engine_name(measured), summary.median_ms, note, measured.ours, measured is first))
         groups.append(Group(thread_words(count), bars))
     return groups

@@ -1,5 +1,5 @@
-// bench_worker: the engine as one contestant of scripts/compare_peers.py, which describes the protocol. It computes only
-// when a line on stdin asks for it.
+// bench_worker: the engine as one contestant of scripts/compare_peers.py, which describes the protocol. It
+// computes only when a line on stdin asks for it.
 //   bench_worker --list-isas
 //   bench_worker MODEL ISA THREADS
 #include <algorithm>
