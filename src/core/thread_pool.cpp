@@ -42,50 +42,109 @@ T wait_while_equal(const std::atomic<T>& value, T old) {
   }
 }
 
-}  // namespace
+/// A job, in one word: read at once, so that number and parts belong together.
+struct Ticket {
+  std::uint32_t job = 0;  // counts up
+  std::uint32_t parts = 0;
+};
 
-struct ThreadPool::Impl {
-  // On separate cache lines: the caller writes the first, every worker writes the second.
-  alignas(64) std::atomic<std::uint32_t> generation{0};
-  alignas(64) std::atomic<int> running{0};
-  const std::function<void(int)>* job = nullptr;  // null asks the workers to leave
-  std::vector<std::thread> workers;
+/// The last job in which a part was claimed. Claiming is one compare-and-swap; on a cache line of its own.
+struct alignas(64) Claim {
+  std::atomic<std::uint32_t> job{0};
 
-  void work(int index) {
-    std::uint32_t seen = 0;
-    while (true) {
-      seen = wait_while_equal(generation, seen);
-      if (job == nullptr) return;
-      (*job)(index);
-      if (running.fetch_sub(1, std::memory_order_acq_rel) == 1) running.notify_one();
-    }
-  }
-
-  void start(const std::function<void(int)>* next) {
-    job = next;
-    running.store(static_cast<int>(workers.size()), std::memory_order_relaxed);
-    generation.fetch_add(1, std::memory_order_release);
-    generation.notify_all();
+  /// False when the part was claimed before, in this job or, by a caller that comes late, in a later one.
+  bool take(std::uint32_t number) {
+    std::uint32_t last = job.load(std::memory_order_relaxed);
+    return static_cast<std::int32_t>(number - last) > 0 &&
+           job.compare_exchange_strong(last, number, std::memory_order_acq_rel);
   }
 };
 
-ThreadPool::ThreadPool(int threads) : impl_(std::make_unique<Impl>()) {
-  for (int i = 1; i < threads; ++i) impl_->workers.emplace_back([impl = impl_.get(), i] { impl->work(i); });
+}  // namespace
+
+struct ThreadPool::Impl {
+  // On separate cache lines: what workers wait for, what the caller waits for.
+  alignas(64) std::atomic<Ticket> ticket{Ticket{}};
+  std::atomic<std::uint32_t> jobs{0};          // published so far
+  Call call = nullptr;                         // of the current job; null asks the workers to leave
+  const void* job = nullptr;
+  alignas(64) std::atomic<int> unfinished{0};  // parts of the current job
+  std::vector<Claim> claims;                   // [max_parts()]
+  std::vector<std::thread> workers;
+
+  explicit Impl(int threads) : claims(static_cast<std::size_t>(threads) * kMaxPartsPerThread) {}
+
+  /// Does parts of the current job: first those that are this thread's by their place, whose data its cache may hold
+  /// from the job before, then what the others have not begun. A job may be read only once a part of it is claimed,
+  /// because then its caller waits: a worker that comes late finds all parts claimed. False: the workers are to leave.
+  bool work(int thread) {
+    const Ticket now = ticket.load(std::memory_order_acquire);
+    const auto threads = static_cast<std::uint32_t>(workers.size()) + 1;
+    const std::uint32_t own = now.parts * static_cast<std::uint32_t>(thread) / threads;
+    for (std::uint32_t i = 0; i < now.parts; ++i) {
+      const std::uint32_t part = (own + i) % now.parts;
+      if (!claims[part].take(now.job)) continue;
+      const bool leave = call == nullptr;
+      if (!leave) call(job, static_cast<int>(part), thread);
+      if (unfinished.fetch_sub(1, std::memory_order_acq_rel) == 1) unfinished.notify_one();
+      if (leave) return false;
+    }
+    return true;
+  }
+
+  void serve(int thread) {
+    std::uint32_t seen = 0;
+    do {
+      seen = wait_while_equal(jobs, seen);
+    } while (work(thread));
+  }
+
+  void publish(int parts, Call next_call, const void* next_job) {
+    call = next_call;
+    job = next_job;
+    unfinished.store(parts, std::memory_order_relaxed);
+    const std::uint32_t number = jobs.load(std::memory_order_relaxed) + 1;
+    ticket.store({number, static_cast<std::uint32_t>(parts)}, std::memory_order_release);
+    jobs.store(number, std::memory_order_release);
+    jobs.notify_all();
+  }
+
+  void wait_until_finished() {
+    for (int left = unfinished.load(std::memory_order_acquire); left != 0;)
+      left = wait_while_equal(unfinished, left);
+  }
+
+  void stop() {
+    // One part for each worker; a worker leaves with the first that it claims.
+    publish(static_cast<int>(workers.size()), nullptr, nullptr);
+    for (std::thread& worker : workers) worker.join();
+  }
+};
+
+ThreadPool::ThreadPool(int threads) : impl_(std::make_unique<Impl>(threads)) {
+  static_assert(std::atomic<Ticket>::is_always_lock_free);
+  try {
+    for (int i = 1; i < threads; ++i) impl_->workers.emplace_back([impl = impl_.get(), i] { impl->serve(i); });
+  } catch (...) {
+    impl_->stop();
+    throw;
+  }
 }
 
-ThreadPool::~ThreadPool() {
-  impl_->start(nullptr);
-  for (std::thread& worker : impl_->workers) worker.join();
-}
+ThreadPool::~ThreadPool() { impl_->stop(); }
+
+int ThreadPool::max_parts() const { return threads() * kMaxPartsPerThread; }
 
 int ThreadPool::threads() const { return static_cast<int>(impl_->workers.size()) + 1; }
 
-void ThreadPool::run(const std::function<void(int)>& job) {
-  if (impl_->workers.empty()) return job(0);
-  impl_->start(&job);
-  job(0);
-  for (int left = impl_->running.load(std::memory_order_acquire); left != 0;)
-    left = wait_while_equal(impl_->running, left);
+void ThreadPool::run(int parts, Call call, const void* job) {
+  if (impl_->workers.empty() || parts <= 1) {
+    for (int part = 0; part < parts; ++part) call(job, part, 0);
+    return;
+  }
+  impl_->publish(parts, call, job);
+  impl_->work(0);
+  impl_->wait_until_finished();
 }
 
 }  // namespace mnv2

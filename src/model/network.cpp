@@ -98,10 +98,9 @@ namespace {
 /// The stem on its own, where block 0 cannot take it in.
 void run_stem(const RunContext& context, const float* planes, float* tensor) {
   const TensorPlan& out = context.plan.stem_output;
-  context.pool.run([&](int t) {
-    const LayerTimer timer(context.threads[t], context.plan.stem.index);
+  run_split(context, out.h, [&](Range rows, int thread) {
+    const LayerTimer timer(context.threads[thread], context.plan.stem.index);
     float* output = tensor;
-    const Range rows = split(out.h, context.pool.threads(), t);
     if (out.padded_columns) {
       zero_columns(output, out.vectors, out.block_stride, rows, out.w, context.plan.lanes);
       output += context.plan.lanes;
@@ -119,10 +118,9 @@ void run_head(const RunContext& context, const float* input, float* features) {
   const Layer& layer = *context.plan.head.layer;
   const int lanes = context.plan.lanes;
   const auto& panels = context.plan.head.panels;
-  context.pool.run([&](int t) {
-    const LayerTimer timer(context.threads[t], context.plan.head.index);
-    const Range mine = split(static_cast<int>(panels.size()), context.pool.threads(), t);
-    float* map = context.threads[t].head;  // [panel vectors][pixels][V]
+  run_split(context, static_cast<int>(panels.size()), [&](Range mine, int thread) {
+    const LayerTimer timer(context.threads[thread], context.plan.head.index);
+    float* map = context.threads[thread].head;  // [panel vectors][pixels][V]
     const std::ptrdiff_t block = std::ptrdiff_t{in.pixels()} * lanes;
     for (int i = mine.begin; i < mine.end; ++i) {
       const PanelPlan& panel = panels[i];
@@ -148,9 +146,8 @@ void run_head(const RunContext& context, const float* input, float* features) {
 
 void run_classifier(const RunContext& context, const float* features, float* logits) {
   const auto& panels = context.plan.classifier.panels;
-  context.pool.run([&](int t) {
-    const LayerTimer timer(context.threads[t], context.plan.classifier.index);
-    const Range mine = split(static_cast<int>(panels.size()), context.pool.threads(), t);
+  run_split(context, static_cast<int>(panels.size()), [&](Range mine, int thread) {
+    const LayerTimer timer(context.threads[thread], context.plan.classifier.index);
     for (int i = mine.begin; i < mine.end; ++i)
       context.kernels.linear({.input = features,
                               .weights = context.arena + panels[i].weights,

@@ -36,12 +36,20 @@ class BlockRun {
   void run() const {
     const int threads = context_.pool.threads();
     if (b_.banded) {
-      context_.pool.run([&](int t) { run_bands(context_.threads[t], split(b_.output.h, threads, t)); });
+      const int parts = std::min(threads, b_.output.h);
+      context_.pool.run(parts, [&](int part, int thread) {
+        run_bands(context_.threads[thread], split(b_.output.h, parts, part));
+      });
     } else if (threads == 1) {
       run_chunks(context_.threads[0]);
     } else {
-      context_.pool.run([&](int t) { hidden_part(context_.threads[t], t, threads); });
-      context_.pool.run([&](int t) { project_part(context_.threads[t], split(b_.output.pixels(), threads, t)); });
+      zero_output_columns({0, b_.output.h});
+      const int panels = (b_.hidden_vectors + kernels::kMaxPanelVectors - 1) / kernels::kMaxPanelVectors;
+      run_split(context_, panels, [&](Range mine, int thread) { hidden_part(context_.threads[thread], mine); });
+      const int parts = std::min(threads, b_.output.pixels());
+      context_.pool.run(parts, [&](int part, int thread) {
+        project_part(context_.threads[thread], split(b_.output.pixels(), parts, part));
+      });
     }
   }
 
@@ -85,12 +93,9 @@ class BlockRun {
     }
   }
 
-  /// Expands and filters the hidden channels of part `part`, panel by panel, into the buffer that all threads share.
-  void hidden_part(const ThreadBuffers& buffers, int part, int parts) const {
-    const int panels = (b_.hidden_vectors + kernels::kMaxPanelVectors - 1) / kernels::kMaxPanelVectors;
-    const Range mine = split(panels, parts, part);
+  /// Expands and filters hidden panels [mine), one by one, into the buffer that all threads share.
+  void hidden_part(const ThreadBuffers& buffers, Range mine) const {
     const std::ptrdiff_t depthwise_block = std::ptrdiff_t{b_.output.pixels()} * lanes_;
-    if (part == 0) zero_output_columns({0, b_.output.h});
     zero_produced_columns(buffers, b_.chunks);
     for (const ChunkPlan& chunk : b_.chunks) {
       for (int v = chunk.first_vector; v < chunk.first_vector + chunk.vectors; v += kernels::kMaxPanelVectors) {
@@ -109,7 +114,6 @@ class BlockRun {
   /// Projects the pixels of one thread from the shared buffer, chunk after chunk as run_chunks does: the same sums.
   void project_part(const ThreadBuffers& buffers, Range pixels) const {
     const std::ptrdiff_t depthwise_block = std::ptrdiff_t{b_.output.pixels()} * lanes_;
-    if (pixels.size() == 0) return;
     for (const ChunkPlan& chunk : b_.chunks)
       project(buffers, chunk, pixels.begin, pixels.size(),
               context_.shared_depthwise + chunk.first_vector * depthwise_block + std::ptrdiff_t{pixels.begin} * lanes_,

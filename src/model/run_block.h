@@ -1,6 +1,7 @@
 // Runs one inverted residual block without storing its hidden tensor.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <vector>
 
@@ -60,6 +61,15 @@ struct Range {
 
 /// The part of [0, total) that falls to `part` of `parts`; sizes differ by at most one.
 Range split(int total, int parts, int part);
+
+/// Cuts `units` of like work into more parts than threads, so that a thread that is held up leaves its share to the
+/// others, and calls job(range, thread) for each.
+template <typename Job>
+void run_split(const RunContext& context, int units, const Job& job) {
+  constexpr int kPartsPerThread = 2;  // more would break the streams of weights that each thread fetches ahead
+  const int parts = std::min(units, context.pool.threads() * kPartsPerThread);
+  context.pool.run(parts, [&](int part, int thread) { job(split(units, parts, part), thread); });
+}
 
 /// Zeroes the first and the last column, the padding ones, of rows [rows) of a tensor [vectors][rows][w + 2][V].
 void zero_columns(float* data, int vectors, std::ptrdiff_t block_stride, Range rows, int w, int lanes);
