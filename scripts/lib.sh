@@ -1,0 +1,96 @@
+# shellcheck shell=bash
+# Shared by quickstart.sh and test.sh: saying what is done, installing packages, choosing Python. Sourced, not run.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+script=$(basename "$0")
+jobs=$(nproc)
+
+say() { printf '==> %s\n' "$*" >&2; }
+
+die() {
+  printf '%s: %s\n' "$script" "$*" >&2
+  exit 1
+}
+
+usage_error() {
+  printf '%s: %s (try --help)\n' "$script" "$*" >&2
+  exit 2
+}
+
+# quietly COMMAND...: shows the output only when the command fails.
+quietly() {
+  local log
+  log=$(mktemp)
+  if ! "$@" >"$log" 2>&1 </dev/null; then
+    cat "$log" >&2
+    rm -f "$log"
+    die "failed: $*"
+  fi
+  rm -f "$log"
+}
+
+# as_root COMMAND...: directly for root, else through sudo, which may ask for a password on the terminal.
+as_root() {
+  if [[ $(id -u) == 0 ]]; then
+    "$@"
+  else
+    sudo "$@"
+  fi
+}
+
+# install_packages PACKAGE...: through apt, only those that are missing.
+install_packages() {
+  local package missing=()
+  for package in "$@"; do
+    # The status is "install ok installed", once for each architecture that the package is known for.
+    [[ $(dpkg-query -W -f='${Status}\n' "$package" 2>/dev/null) == *"install ok installed"* ]] || missing+=("$package")
+  done
+  ((${#missing[@]})) || return 0
+  command -v apt-get >/dev/null || die "no apt-get here; install what these Debian packages hold: ${missing[*]}"
+  [[ $(id -u) == 0 ]] || command -v sudo >/dev/null || die "neither root nor sudo to install: ${missing[*]}"
+  say "Installing ${missing[*]}"
+  local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300)
+  quietly as_root "${apt[@]}" update
+  quietly as_root "${apt[@]}" install -y --no-install-recommends "${missing[@]}"
+}
+
+# The interpreter for all Python code: $PYTHON, else the system's, where Debian's python3-torch lives.
+choose_python() {
+  python=${PYTHON:-/usr/bin/python3}
+  if [[ -n ${PYTHON:-} ]]; then
+    python=$(command -v "$PYTHON") || die "PYTHON=$PYTHON: no such program"
+  else
+    install_packages python3
+  fi
+}
+
+# need_modules MODULE=PACKAGE...: what $python cannot import is installed, when it is the system's interpreter.
+need_modules() {
+  local pair packages=()
+  for pair in "$@"; do
+    "$python" -c "import importlib.util, sys; sys.exit(importlib.util.find_spec('${pair%%=*}') is None)" \
+      </dev/null || packages+=("${pair#*=}")
+  done
+  ((${#packages[@]})) || return 0
+  [[ -z ${PYTHON:-} ]] || die "PYTHON=$PYTHON has no module of ${packages[*]}; install it there, or unset PYTHON"
+  install_packages "${packages[@]}"
+}
+
+# shellcheck disable=SC2034  # used by the scripts that source this
+build_packages=(g++ cmake ninja-build libopencv-dev libcli11-dev nlohmann-json3-dev libspdlog-dev)
+
+# configure DIR [CMAKE OPTION...]
+configure() {
+  local dir=$1 generator=()
+  shift
+  [[ -f $dir/CMakeCache.txt ]] || generator=(-G Ninja)
+  command -v ccache >/dev/null && generator+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+  quietly cmake -S "$root" -B "$dir" "${generator[@]}" "$@"
+}
+
+# build DIR [CMAKE --build OPTION...]: the compiler's output goes to stderr.
+build() {
+  local dir=$1
+  shift
+  cmake --build "$dir" --parallel "$jobs" "$@" >&2 </dev/null
+}

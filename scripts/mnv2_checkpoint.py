@@ -1,0 +1,129 @@
+"""Loads the tensors of a PyTorch checkpoint without ever running code from it."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import io
+import pickle
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mnv2_unpickle import LEGACY_MAGIC, RefusedError, TensorView, load_plain
+
+LEGACY_START = pickle.dumps(LEGACY_MAGIC, protocol=2)
+NESTED_KEYS = ("state_dict", "model")
+FLOAT_DTYPES = ("torch.float16", "torch.bfloat16", "torch.float32", "torch.float64")
+ADVICE = "save the weights alone: torch.save(model.state_dict(), FILE)"
+
+
+class CheckpointError(Exception):
+    """A file that holds no usable state_dict."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The tensors of a state_dict as float64 arrays, in its own order, and the SHA-256 (hex) of the file."""
+
+    tensors: dict[str, np.ndarray]
+    sha256: str
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Reads a state_dict, or one nested under `state_dict` or `model`; `module.` in front of every name is dropped.
+
+    Raises CheckpointError, OSError, ImportError (torch).
+    """
+    data = Path(path).read_bytes()
+    try:
+        state = _find_state_dict(_load_objects(data))
+        tensors = {_strip_prefix(name): _to_float64(name, value, len(data)) for name, value in state.items()}
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    if len(tensors) != len(state):
+        raise CheckpointError(f"{path}: the same tensor is there with and without the prefix `module.`")
+    return Checkpoint(tensors, hashlib.sha256(data).hexdigest())
+
+
+def _strip_prefix(name: str) -> str:
+    while name.startswith("module."):  # DataParallel and DistributedDataParallel, perhaps one in the other
+        name = name[len("module."):]
+    return name
+
+
+def _find_state_dict(loaded: Any) -> dict[str, Any]:
+    """The innermost state_dict; names are strings, values anything."""
+    while isinstance(loaded, dict):
+        nested = next((key for key in NESTED_KEYS if key in loaded and not _is_tensor(loaded[key])), None)
+        if nested is None:
+            break
+        loaded = loaded[nested]
+    if not isinstance(loaded, dict):
+        raise CheckpointError(f"holds a {type(loaded).__name__}, not a state_dict; {ADVICE}")
+    if not loaded:
+        raise CheckpointError("holds an empty dictionary, not a state_dict")
+    for name in loaded:
+        if not isinstance(name, str):
+            raise CheckpointError(f"not a state_dict: the key {name!r} is no name of a tensor")
+    return loaded
+
+
+def _is_tensor(value: Any) -> bool:
+    import torch
+
+    return isinstance(value, (torch.Tensor, TensorView))
+
+
+def _to_float64(name: str, value: Any, file_bytes: int) -> np.ndarray:
+    """`value` as a float64 array. Of integers only BatchNorm's counter passes; it plays no part in inference."""
+    import torch
+
+    if isinstance(value, TensorView):
+        try:
+            value = torch.from_numpy(value.array(file_bytes))
+        except RefusedError as error:
+            raise CheckpointError(f"{name}: {error}") from None
+    if not isinstance(value, torch.Tensor):
+        raise CheckpointError(f"not a state_dict: {name} is a {type(value).__name__}, expected a tensor")
+    if value.layout != torch.strided or value.device.type != "cpu":
+        raise CheckpointError(f"{name}: a tensor of {value.layout} on {value.device}, expected a dense one with values")
+    if str(value.dtype) not in FLOAT_DTYPES and not name.endswith(".num_batches_tracked"):
+        raise CheckpointError(f"{name}: {value.dtype}, expected one of {', '.join(FLOAT_DTYPES)}")
+    if value.numel() > file_bytes:  # an expanded view may claim any size
+        raise CheckpointError(f"{name}: {value.numel()} elements in a file of {file_bytes} bytes")
+    return value.detach().to(torch.float64).numpy()
+
+
+def _load_objects(data: bytes) -> Any:
+    """What torch.save wrote, as far as it is made of tensors and plain values."""
+    import torch
+
+    if data.startswith(b"PK\x03\x04"):
+        _refuse_other_archives(data)
+    elif not data.startswith(LEGACY_START):
+        raise CheckpointError("not a PyTorch checkpoint (neither a zip archive nor a torch.save stream)")
+    if "weights_only" in inspect.signature(torch.load).parameters:
+        try:
+            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        except Exception:  # whatever a refused or damaged file raises: the other loader knows more and says why
+            pass
+    try:
+        return load_plain(data)
+    except RefusedError as error:
+        raise CheckpointError(f"{error}; {ADVICE}" if "refused" in str(error) else str(error)) from None
+
+
+def _refuse_other_archives(data: bytes) -> None:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, UnicodeDecodeError):
+        raise CheckpointError("a damaged zip archive, not a PyTorch checkpoint") from None
+    if any(name.endswith("/constants.pkl") for name in names):
+        raise CheckpointError(f"a TorchScript archive, not a state_dict; {ADVICE}")
+    if not any(name.endswith("/data.pkl") for name in names):
+        raise CheckpointError("a zip archive, but not one that torch.save wrote")

@@ -1,0 +1,165 @@
+"""Reads what torch.save wrote without torch.load: only tensors and plain values, every other class is refused by name.
+
+torch.load(weights_only=True) is not everywhere (torch before 1.13), and where it is, not always enough: 1.13 stops at a
+float. Nor can torch.load be handed an unpickler: 1.13 ignores its pickle_module and would run whatever the file says.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import pickle
+import zipfile
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any, Optional
+
+import numpy as np
+
+LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # torch.save before 1.6 begins with this number, pickled
+LEGACY_PROTOCOL = 1001
+# The classes of storages that hold numbers; a bfloat16 is the upper half of a float32.
+STORAGES = {"FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", "BFloat16Storage": "<u2",
+            "ByteStorage": "<u1", "CharStorage": "<i1", "ShortStorage": "<i2", "IntStorage": "<i4", "LongStorage": "<i8",
+            "BoolStorage": "|b1"}
+
+
+class RefusedError(Exception):
+    """A pickle that holds more than tensors and plain values, or a damaged one."""
+
+
+@dataclass(frozen=True)
+class StorageType:
+    name: str
+
+
+@dataclass
+class Storage:
+    """Numbers in a row, shared by tensors; `data` is set once its bytes have been found."""
+
+    kind: StorageType
+    count: int
+    data: Optional[np.ndarray] = None
+
+    def fill(self, raw: bytes) -> None:
+        values = np.frombuffer(raw, STORAGES[self.kind.name])
+        if len(values) != self.count:
+            raise RefusedError(f"a storage of {len(values)} values, expected {self.count}")
+        if self.kind.name == "BFloat16Storage":
+            values = (values.astype("<u4") << 16).view("<f4")
+        self.data = values
+
+
+@dataclass(frozen=True)
+class TensorView:
+    """A tensor whose storage may still be empty; offset and stride in values, as in PyTorch."""
+
+    storage: Storage
+    offset: int
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+
+    def array(self, max_values: int) -> np.ndarray:
+        """A copy of the values. Raises RefusedError when they reach over the storage or are more than `max_values`."""
+        numbers = (self.offset, *self.shape, *self.stride)
+        if len(self.shape) != len(self.stride) or not all(type(n) is int and n >= 0 for n in numbers):
+            raise RefusedError(f"a tensor of shape {self.shape} and stride {self.stride}")
+        data = self.storage.data
+        if data is None:
+            raise RefusedError("a tensor without values")
+        if math.prod(self.shape) == 0:
+            return np.zeros(self.shape, data.dtype)
+        end = self.offset + sum((size - 1) * step for size, step in zip(self.shape, self.stride)) + 1
+        if end > len(data) or math.prod(self.shape) > max_values:
+            raise RefusedError(f"a tensor of shape {self.shape} on a storage of {len(data)} values")
+        steps = [step * data.itemsize for step in self.stride]
+        return np.lib.stride_tricks.as_strided(data[self.offset:], self.shape, steps).copy()
+
+
+class _Namespace:
+    """Stands for argparse.Namespace, which training scripts save beside the weights."""
+
+
+def _rebuild_tensor(storage: Storage, offset: int, shape: tuple[int, ...], stride: tuple[int, ...], *_: Any) -> TensorView:
+    if not isinstance(storage, Storage):
+        raise RefusedError("a tensor without a storage")
+    return TensorView(storage, offset, tuple(shape), tuple(stride))
+
+
+def _rebuild_parameter(tensor: TensorView, *_: Any) -> TensorView:
+    return tensor
+
+
+ALLOWED: dict[tuple[str, str], Any] = {
+    ("collections", "OrderedDict"): OrderedDict,
+    ("argparse", "Namespace"): _Namespace,
+    ("torch", "Size"): tuple,
+    ("torch._utils", "_rebuild_tensor"): _rebuild_tensor,
+    ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
+    ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
+    **{("torch", name): StorageType(name) for name in STORAGES},
+}
+
+
+class _Unpickler(pickle.Unpickler):
+    """Knows the classes of ALLOWED; `storages` collects the storages by their keys."""
+
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file, encoding="utf-8")
+        self.storages: dict[str, Storage] = {}
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in ALLOWED:
+            raise RefusedError(f"holds a pickled {module}.{name}, refused because loading it could run code")
+        return ALLOWED[module, name]
+
+    def persistent_load(self, identity: Any) -> Storage:
+        # ("storage", type, key, device, count), and in the old format a view, which is None since 0.4
+        if not isinstance(identity, tuple) or len(identity) < 5 or identity[0] != "storage":
+            raise RefusedError("holds a pickled module, refused because loading it could run code")
+        kind, key, count = identity[1], identity[2], identity[4]
+        if not isinstance(kind, StorageType) or not isinstance(key, str) or any(part is not None for part in identity[5:]):
+            raise RefusedError("a storage of an unknown kind")
+        return self.storages.setdefault(key, Storage(kind, count))
+
+
+def load_plain(data: bytes) -> Any:
+    """The objects in the bytes of a file of torch.save; tensors are TensorViews. Raises RefusedError."""
+    try:
+        return _load_zip(data) if data.startswith(b"PK") else _load_legacy(io.BytesIO(data))
+    except RefusedError:
+        raise
+    except Exception as error:  # a damaged pickle can raise nearly anything
+        raise RefusedError(f"a damaged PyTorch checkpoint: {str(error) or type(error).__name__}") from None
+
+
+def _load_zip(data: bytes) -> Any:
+    """torch.save since 1.6: <folder>/data.pkl, and one file <folder>/data/<key> for each storage."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
+        if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()) or len(pickles) != 1:
+            raise RefusedError("a zip archive that torch.save did not write")
+        folder = pickles[0].rsplit("/", 1)[0]
+        if f"{folder}/byteorder" in archive.namelist() and archive.read(f"{folder}/byteorder") != b"little":
+            raise RefusedError("saved on a big-endian machine")
+        unpickler = _Unpickler(io.BytesIO(archive.read(pickles[0])))
+        loaded = unpickler.load()
+        for key, storage in unpickler.storages.items():
+            storage.fill(archive.read(f"{folder}/data/{key}"))
+    return loaded
+
+
+def _load_legacy(file: io.BytesIO) -> Any:
+    """torch.save before 1.6: magic, protocol, machine, objects, keys of storages, and per key a count and the values."""
+    if (_Unpickler(file).load(), _Unpickler(file).load()) != (LEGACY_MAGIC, LEGACY_PROTOCOL):
+        raise RefusedError("not a file of torch.save")
+    if not _Unpickler(file).load()["little_endian"]:
+        raise RefusedError("saved on a big-endian machine")
+    unpickler = _Unpickler(file)
+    loaded = unpickler.load()
+    for key in _Unpickler(file).load():
+        storage = unpickler.storages[key]
+        count = int.from_bytes(file.read(8), "little")
+        width = np.dtype(STORAGES[storage.kind.name]).itemsize
+        storage.fill(file.read(min(count, storage.count) * width))
+    return loaded

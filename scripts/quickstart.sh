@@ -1,0 +1,127 @@
+#!/usr/bin/env bash
+# From nothing to an answer: installs, builds, makes the model file, classifies.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+usage() {
+  cat <<EOF
+Usage: scripts/quickstart.sh [--checkpoint FILE | --weights NAME] [IMAGE...]
+
+Installs what is missing (apt), builds build/mnv2-classify, makes models/mobilenet_v2.safetensors and classifies the
+images, or a sample picture drawn on the spot. Results go to stdout, everything else to stderr.
+
+The weights are, in this order: --checkpoint FILE or --weights NAME, \$MNV2_CHECKPOINT, ../shared/weights/mobilenet_v2.pth
+if it is there, a model file made before, torchvision's download (IMAGENET1K_V1).
+
+  --checkpoint FILE   a PyTorch state_dict of torchvision's mobilenet_v2
+  --weights NAME      download torchvision's IMAGENET1K_V1 or IMAGENET1K_V2
+  -h, --help          this text
+
+\$PYTHON chooses an interpreter that has torch (default: /usr/bin/python3, with python3-torch installed when needed).
+EOF
+}
+
+parse_arguments() {
+  checkpoint='' weights='' images=()
+  while (($#)); do
+    case $1 in
+      -h | --help) usage && exit 0 ;;
+      --checkpoint | --weights)
+        [[ -n ${2:-} ]] || usage_error "$1 needs a value"
+        if [[ $1 == --checkpoint ]]; then checkpoint=$2; else weights=$2; fi
+        shift
+        ;;
+      --checkpoint=?*) checkpoint=${1#*=} ;;
+      --weights=?*) weights=${1#*=} ;;
+      --)
+        shift
+        images+=("$@")
+        break
+        ;;
+      -*) usage_error "unknown option $1" ;;
+      *) images+=("$1") ;;
+    esac
+    shift
+  done
+  [[ -z $checkpoint || -z $weights ]] || usage_error "--checkpoint and --weights exclude each other"
+}
+
+# Where the weights come from: sets checkpoint or weights, or neither when a model made before serves.
+choose_weights() {
+  local shared=$root/../shared/weights/mobilenet_v2.pth
+  if [[ -z $checkpoint && -z $weights ]]; then
+    if [[ -n ${MNV2_CHECKPOINT:-} ]]; then
+      checkpoint=$MNV2_CHECKPOINT
+    elif [[ -f $shared ]]; then
+      checkpoint=$shared
+    elif [[ ! -f $model ]]; then
+      weights=IMAGENET1K_V1
+    fi
+  fi
+  [[ -z $checkpoint || -f $checkpoint ]] || die "$checkpoint: no such checkpoint"
+}
+
+# Whether the model file comes from the chosen weights, as its own header says, and from the converter as it is now.
+model_is_current() {
+  [[ -f $model ]] || return 1
+  local part
+  for part in "$root"/scripts/convert_torchvision.py "$root"/scripts/mnv2_*.py; do
+    [[ $model -nt $part ]] || return 1
+  done
+  local wanted="torchvision MobileNet_V2_Weights.${weights#MobileNet_V2_Weights.}"
+  [[ -z $checkpoint ]] || wanted=$(sha256sum <"$checkpoint" | cut -d' ' -f1)
+  # The header comes first and stays below this size; metadata values are JSON strings.
+  head -c 200000 "$model" | grep -aF "\"$wanted\"" >/dev/null
+}
+
+make_model() {
+  if [[ -z $checkpoint && -z $weights ]]; then
+    say "Using $model, made before"
+    return
+  fi
+  if model_is_current; then
+    say "Using $model, made from the same weights before"
+    return
+  fi
+  local options=() names
+  if [[ -n $checkpoint ]]; then
+    options=(--checkpoint "$checkpoint")
+    names=$(dirname "$checkpoint")/imagenet_categories.txt
+    if [[ $checkpoint -ef $root/../shared/weights/mobilenet_v2.pth && -f $names ]]; then
+      options+=(--labels "$names")  # so that it needs no torchvision, whose names they are
+    fi
+  else
+    options=(--weights "$weights")
+    install_packages ca-certificates
+  fi
+  need_modules numpy=python3-numpy torch=python3-torch
+  [[ " ${options[*]} " == *" --labels "* ]] || need_modules torchvision=python3-torchvision
+  say "Converting ${checkpoint:-"$weights"} to $model"
+  "$python" "$root/scripts/convert_torchvision.py" "${options[@]}" --output "$model" </dev/null
+}
+
+main() {
+  parse_arguments "$@"
+  model=$root/models/mobilenet_v2.safetensors
+  choose_weights
+  install_packages "${build_packages[@]}"
+  choose_python
+
+  say "Building build/mnv2-classify (Release)"
+  if [[ ! -f $root/build/CMakeCache.txt ]]; then
+    configure "$root/build" -DCMAKE_BUILD_TYPE=Release -DMNV2_BUILD_TESTS=OFF
+  fi
+  build "$root/build" --target mnv2-classify
+  make_model
+
+  if ((${#images[@]} == 0)); then
+    images=("$root/build/sample.png")
+    say "Drawing a sample picture"
+    "$python" "$root/scripts/draw_sample.py" "${images[0]}" </dev/null
+  fi
+  say "Classifying: build/mnv2-classify ${images[*]}"
+  exec "$root/build/mnv2-classify" --model "$model" -- "${images[@]}"
+}
+
+main "$@"

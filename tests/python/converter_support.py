@@ -1,0 +1,158 @@
+"""What the converter's tests share: random networks, running the converter, and a forward pass from the written file."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import math
+import os
+import struct
+import sys
+import tempfile
+import unittest
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+try:
+    import numpy as np
+    import torch
+    import torch.nn.functional as F
+    from torchvision.models.mobilenetv2 import MobileNetV2
+except ImportError as error:
+    print(f"SKIPPED: {error}")
+    sys.exit(77)
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARED = Path(os.environ.get("MNV2_SHARED_DIR", ROOT.parent / "shared"))
+sys.path.insert(0, str(ROOT / "scripts"))
+
+import convert_torchvision  # noqa: E402
+
+TOLERANCE = 1e-4  # of the largest |logit|
+torch.set_num_threads(1)  # the networks are small, and ctest runs several tests at a time
+
+
+def random_network(seed: int, **options: Any) -> MobileNetV2:
+    """A MobileNetV2 in eval mode with random weights and BatchNorm statistics, and activations of a sensible size.
+
+    The statistics are measured on noise and then disturbed, because arbitrary ones would drive all activations into a clamp.
+    A quarter of the channels have such small weights that BatchNorm's eps matters.
+    """
+    torch.manual_seed(seed)
+    network = MobileNetV2(**options)
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, torch.nn.Conv2d):
+                quiet = torch.rand(module.out_channels) < 0.25
+                module.weight[quiet] *= 0.01
+            elif isinstance(module, torch.nn.BatchNorm2d):
+                module.momentum = None  # plain averages
+                module.weight.uniform_(0.5, 1.5)
+                module.bias.normal_(0.5, 0.5)
+            elif isinstance(module, torch.nn.Linear):
+                module.weight.normal_()
+                module.bias.normal_()
+        network.train()
+        network(torch.randn(4, 3, 64, 64))
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.running_mean += 0.3 * torch.randn_like(module.running_mean) * module.running_var.sqrt()
+                module.running_var *= torch.empty_like(module.running_var).uniform_(0.5, 2.0)
+    return network.eval()
+
+
+NETWORK = random_network(1, width_mult=0.1, num_classes=3)  # converts in milliseconds
+
+
+def state() -> "OrderedDict[str, torch.Tensor]":
+    """A fresh state_dict that a test may spoil."""
+    return OrderedDict((name, tensor.clone()) for name, tensor in NETWORK.state_dict().items())
+
+
+def strides_of(network: MobileNetV2) -> list[int]:
+    """The stride of each inverted residual, as the module knows it."""
+    return [block.stride for block in network.features[1:-1]]
+
+
+def forward(metadata: dict[str, str], tensors: dict[str, np.ndarray], images: torch.Tensor) -> np.ndarray:
+    """Logits [N, classes] for normalised `images` [N, 3, H, W], from nothing but what a model file holds."""
+    architecture = json.loads(metadata["architecture"])
+
+    def run(x: torch.Tensor, name: str, layer: dict[str, Any]) -> torch.Tensor:
+        weight, bias = (torch.from_numpy(tensors[f"{name}.{part}"].copy()) for part in ("weight", "bias"))
+        if layer["kind"] == "linear":
+            x = F.linear(x, weight, bias)
+        else:
+            groups = layer["in_channels"] if layer["kind"] == "depthwise" else 1
+            x = F.conv2d(x, weight, bias, layer["stride"], (layer["kernel"] - 1) // 2, groups=groups)
+        return x if layer["clamp"] is None else x.clamp(*layer["clamp"])
+
+    with torch.no_grad():
+        x = run(images, "stem", architecture["stem"])
+        for i, block in enumerate(architecture["blocks"]):
+            y = x
+            for part in ("expand", "depthwise", "project"):
+                if block[part] is not None:
+                    y = run(y, f"blocks.{i}.{part}", block[part])
+            x = x + y if block["residual"] else y
+        x = run(x, "head", architecture["head"]).mean((2, 3))
+        return run(x, "classifier", architecture["classifier"]).numpy()
+
+
+def parse_model_file(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+    """(metadata, tensors), read as the safetensors format says, without the project's own reader."""
+    data = path.read_bytes()
+    (length,) = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8:8 + length])
+    metadata = header.pop("__metadata__")
+    tensors = {}
+    for name, entry in header.items():
+        begin, end = entry["data_offsets"]
+        assert entry["dtype"] == "F32" and end - begin == 4 * math.prod(entry["shape"]), name
+        tensors[name] = np.frombuffer(data[8 + length + begin:8 + length + end], "<f4").reshape(entry["shape"])
+    return metadata, tensors
+
+
+class ConverterCase(unittest.TestCase):
+    """A temporary folder, and the converter run in this process."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.output = self.folder / "model.safetensors"
+
+    def run_converter(self, *arguments: Any) -> tuple[int, str]:
+        """(exit status, stderr); --output is `self.output`."""
+        stderr = io.StringIO()
+        with contextlib.redirect_stderr(stderr):
+            try:
+                status = convert_torchvision.main([*map(str, arguments), "--output", str(self.output)])
+            except SystemExit as stop:
+                status = int(stop.code or 0)
+        return status, stderr.getvalue()
+
+    def save(self, checkpoint: Any, name: str = "checkpoint.pth", **options: Any) -> Path:
+        path = self.folder / name
+        torch.save(checkpoint, path, **options)
+        return path
+
+    def convert(self, checkpoint: Any, *arguments: Any) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+        """What the model file holds after a conversion that must succeed."""
+        status, stderr = self.run_converter("--checkpoint", self.save(checkpoint), *arguments)
+        self.assertEqual(status, 0, stderr)
+        return parse_model_file(self.output)
+
+    def assert_refused(self, path: Path, message: str, *arguments: Any, status: int = 1) -> str:
+        """The conversion of `path` fails with one line that holds `message`, and leaves no file behind."""
+        before = sorted(self.folder.iterdir())
+        found, stderr = self.run_converter("--checkpoint", path, *arguments)
+        self.assertEqual(found, status, stderr)
+        self.assertIn(message, stderr)
+        if status == 1:
+            self.assertEqual(stderr.count("\n"), 1, stderr)
+            self.assertTrue(stderr.startswith("convert_torchvision.py: "), stderr)
+        self.assertEqual(sorted(self.folder.iterdir()), before)
+        return stderr

@@ -1,0 +1,171 @@
+"""Which checkpoints the converter accepts and refuses, and that it never runs code from one."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pickle
+import unittest
+from pathlib import Path
+from typing import Any, Callable
+from unittest import mock
+
+from converter_support import ConverterCase, np, parse_model_file, random_network, state, torch, NETWORK
+
+
+class Exploit:
+    """Unpickling this creates the file `marker`."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str]]:
+        return os.mkdir, (str(self.marker),)
+
+
+class CheckpointForms(ConverterCase):
+    def assert_same_network(self, checkpoint: Any, **save_options: Any) -> None:
+        _, expected = self.convert(state())
+        status, stderr = self.run_converter("--checkpoint", self.save(checkpoint, **save_options))
+        self.assertEqual(status, 0, stderr)
+        _, tensors = parse_model_file(self.output)
+        self.assertEqual(list(tensors), list(expected))
+        for name, tensor in tensors.items():
+            np.testing.assert_array_equal(tensor, expected[name], name)
+
+    def test_nested_and_prefixed(self) -> None:
+        prefixed = {f"module.{name}": tensor for name, tensor in state().items()}
+        trained = {"epoch": 7, "best": 71.25, "args": argparse.Namespace(lr=0.1), "optimizer": {"state": {}, "lr": 1e-3}}
+        for checkpoint in ({"state_dict": state()}, {"model": state(), **trained}, prefixed, {"model": {"state_dict": prefixed}},
+                           {f"module.{name}": tensor for name, tensor in prefixed.items()}):
+            with self.subTest(keys=list(checkpoint)[:2]):
+                self.assert_same_network(checkpoint)
+
+    def test_old_file_format_and_missing_counters(self) -> None:
+        self.assert_same_network(state(), _use_new_zipfile_serialization=False)
+        self.assert_same_network({name: tensor for name, tensor in state().items() if "num_batches" not in name})
+        self.assert_same_network({name: torch.nn.Parameter(tensor) for name, tensor in state().items() if tensor.ndim})
+
+    def test_torch_without_weights_only(self) -> None:
+        def old_load(file: Any, map_location: Any = None, pickle_module: Any = pickle) -> None:
+            self.fail("torch.load without weights_only would run code")
+
+        marker = self.folder / "marker"
+        with mock.patch("torch.load", old_load):
+            self.assert_same_network({"model": state(), "lr": 0.5})
+            self.assert_same_network({name: torch.nn.Parameter(tensor) for name, tensor in state().items() if tensor.ndim})
+            self.assert_same_network(state(), _use_new_zipfile_serialization=False)
+            self.test_other_float_types()
+            self.assert_refused(self.save({"model": state(), "x": Exploit(marker)}), "posix.mkdir")
+            self.assertFalse(marker.exists())
+
+    def test_other_float_types(self) -> None:
+        for dtype in (torch.float16, torch.bfloat16, torch.float64):
+            with self.subTest(dtype=dtype):
+                rounded = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor
+                           for name, tensor in state().items()}
+                _, tensors = self.convert(rounded)
+                np.testing.assert_array_equal(tensors["classifier.weight"], rounded["classifier.1.weight"].float().numpy())
+                weight, scale = (rounded[f"features.0.{key}"].double() for key in ("0.weight", "1.weight"))
+                scale = scale / (rounded["features.0.1.running_var"].double() + 1e-5).sqrt()
+                np.testing.assert_array_equal(tensors["stem.weight"], (weight * scale.view(-1, 1, 1, 1)).float().numpy())
+
+
+class Refused(ConverterCase):
+    def test_hostile_pickles_never_run(self) -> None:
+        marker = self.folder / "marker"
+        for checkpoint in (Exploit(marker), {"state_dict": state(), "x": Exploit(marker)}, {**state(), "x": Exploit(marker)}):
+            for new_format in (True, False):
+                path = self.save(checkpoint, _use_new_zipfile_serialization=new_format)
+                self.assert_refused(path, "holds a pickled posix.mkdir, refused because loading it could run code")
+                self.assertFalse(marker.exists())
+        (self.folder / "plain.pkl").write_bytes(pickle.dumps(Exploit(marker)))
+        self.assert_refused(self.folder / "plain.pkl", "not a PyTorch checkpoint")
+        self.assertFalse(marker.exists())
+
+    def test_other_kinds_of_files(self) -> None:
+        self.assert_refused(self.save(NETWORK), "holds a pickled torchvision.models.mobilenetv2.MobileNetV2, refused")
+        self.assert_refused(self.save({"model": NETWORK}), "save the weights alone: torch.save(model.state_dict(), FILE)")
+        scripted = self.folder / "scripted.pt"
+        torch.jit.script(torch.nn.ReLU()).save(str(scripted))
+        self.assert_refused(scripted, "a TorchScript archive, not a state_dict")
+        self.assert_refused(self.save([1, 2]), "holds a list, not a state_dict")
+        self.assert_refused(self.save({}), "holds an empty dictionary")
+        self.assert_refused(self.save({3: torch.ones(1)}), "the key 3 is no name of a tensor")
+        self.assert_refused(self.save({"epoch": 3}), "epoch is a int, expected a tensor")
+        self.assert_refused(self.save({**state(), **{f"module.{name}": tensor for name, tensor in state().items()}}),
+                            "with and without the prefix `module.`")
+
+    def test_damaged_files(self) -> None:
+        whole = self.save(state()).read_bytes()
+        legacy = self.save(state(), _use_new_zipfile_serialization=False).read_bytes()
+        path = self.folder / "damaged.pth"
+        for data in (b"", b"PK\x03\x04", b"hello" * 100, whole[:100], whole[:len(whole) // 2], legacy[:40], legacy[:-100]):
+            with self.subTest(bytes=len(data), begins=data[:4]):
+                path.write_bytes(data)
+                self.assert_refused(path, f"{path}: ")
+        path.unlink()
+        self.assert_refused(path, f"{path}: No such file or directory")
+        self.assert_refused(self.folder, "Is a directory")
+
+    def test_first_tensor_that_does_not_fit(self) -> None:
+        def without(prefix: str) -> dict[str, Any]:
+            return {name: tensor for name, tensor in state().items() if not name.startswith(prefix)}
+
+        cases = [
+            ({"conv1.weight": torch.ones(64, 3, 7, 7), "fc.bias": torch.ones(9)},
+             "features.0.0.weight is missing, expected [any, 3, 3, 3]; the checkpoint begins with conv1.weight [64, 3, 7, 7]"),
+            (without("features.3.conv.0.1.running_var"), "features.3.conv.0.1.running_var is missing, expected [48]"),
+            (without("features.5."), "features.5.conv.0.0.weight is missing"),
+            (without("features.18."), "features.18.0.weight is missing, expected [any, 32, 1, 1]"),
+            (without("classifier"), "classifier.1.weight is missing, expected [any, 1280]"),
+            ({name: tensor for name, tensor in state().items() if ".conv." not in name},
+             "features.1.conv.0.0.weight is missing"),
+            ({**state(), "features.7.conv.2.weight": torch.ones(8, 40, 1, 1)},
+             "features.7.conv.2.weight has the shape [8, 40, 1, 1], expected [any, 48, 1, 1]"),
+            ({**state(), "features.0.0.weight": torch.ones(8, 1, 3, 3)}, "has the shape [8, 1, 3, 3], expected [any, 3, 3, 3]"),
+            ({**state(), "features.0.0.weight": torch.ones(0, 3, 3, 3)}, "has the shape [0, 3, 3, 3]"),
+            ({**state(), "features.2.conv.1.0.weight": torch.ones(48, 48, 3, 3)}, "expected [48, 1, 3, 3]"),
+            ({**state(), "classifier.1.bias": torch.ones(4)}, "classifier.1.bias has the shape [4], expected [3]"),
+            ({**state(), "features.0.0.bias": torch.ones(8), "extra": torch.ones(1)}, "features.0.0.bias [8] is unexpected"),
+        ]
+        for checkpoint, message in cases:
+            with self.subTest(message=message):
+                text = self.assert_refused(self.save(checkpoint), message)
+                self.assertIn("not a torchvision mobilenet_v2", text)
+
+    def test_values_no_network_can_have(self) -> None:
+        def spoiled(name: str, value: float) -> dict[str, Any]:
+            tensors = state()
+            tensors[name].view(-1)[2] = value
+            return tensors
+
+        cases = [
+            (spoiled("features.3.conv.0.0.weight", float("nan")),
+             "features.3.conv.0.0.weight has 1 values that are not finite, the first at [0, 2, 0, 0]"),
+            (spoiled("classifier.1.bias", float("inf")), "classifier.1.bias has 1 values that are not finite, the first at [2]"),
+            (spoiled("features.18.1.running_mean", float("-inf")), "features.18.1.running_mean has 1 values"),
+            (spoiled("features.0.1.running_var", -0.5), "features.0.1.running_var has a negative value: -0.5"),
+            ({**state(), "classifier.1.bias": torch.full((3,), 1e300, dtype=torch.float64)},
+             "classifier.bias with BatchNorm folded in has 3 values that are not finite"),
+            ({**state(), "classifier.1.bias": torch.ones(3, dtype=torch.int32)}, "classifier.1.bias: torch.int32, expected one"),
+            ({**state(), "classifier.1.bias": torch.ones(3).to_sparse()}, "classifier.1.bias: a tensor of torch.sparse_coo"),
+            ({**state(), "classifier.1.bias": torch.ones(1).expand(10 ** 12)}, "classifier.1.bias: 1000000000000 elements"),
+        ]
+        for checkpoint, message in cases:
+            with self.subTest(message=message):
+                self.assert_refused(self.save(checkpoint), message)
+
+    def test_tables_that_do_not_fit(self) -> None:
+        path = self.save(random_network(3, num_classes=3, inverted_residual_setting=[[1, 16, 1, 1], [3, 24, 2, 2]]).state_dict())
+        option = "--inverted-residual-setting"
+        for table, message in (("[[1,16,1,1]]", "the table has 1 blocks, the checkpoint has 3"),
+                               ("[[1,16,2,1],[3,24,1,2]]", "row 1, block 2: 48 expanded channels of 16, expected 16 (t = 1)"),
+                               ("[[1,16,1,1],[4,24,2,2]]", "row 2, block 2: 48 expanded channels of 16, expected 64 (t = 4)"),
+                               ("[[1,16,1,1],[3,40,2,2]]", "no width_mult and round_nearest make [16, 24] channels of [16, 40]")):
+            self.assert_refused(path, f"inverted_residual_setting: {message}", option, table)
+        for table in ("", "7", "[]", "[[1,16,1]]", "[[1,16,1,3]]", "[[1,16,0,1]]", "[[1,1.5,1,1]]", '[["1",16,1,1]]', "[" * 9999):
+            self.assert_refused(path, "expected a JSON list of [t, c, n, s] rows", option, table, status=2)
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
