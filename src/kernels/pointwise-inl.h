@@ -33,7 +33,8 @@ MNV2_INLINE void multiply_channels_of_load(const float* x, const float* w, Vec (
     const int end = first + kTurns < M ? first + kTurns : M;
     Factors value[kTurns];
 #pragma GCC unroll 2
-    for (int m = first; m < end; ++m) value[m - first] = C == 1 ? Factors::load_one(x + m * V) : Factors::load(x + m * V);
+    for (int m = first; m < end; ++m)
+      value[m - first] = C == 1 ? Factors::load_one(x + m * V) : Factors::load(x + m * V);
 #pragma GCC unroll 4
     for (int c = 0; c < C; ++c)
 #pragma GCC unroll 2

@@ -12,7 +12,7 @@ namespace {
 struct Vec {
   static constexpr int kLanes = 4;
   static constexpr int kRegisters = 32;
-  static constexpr int kAccumulators = 20;  // of a register tile: the weights of four channels take eight more
+  static constexpr int kAccumulators = 20;    // of a register tile; the weights of a load take eight more
   static constexpr bool kAddsInPlace = true;  // the sum of a multiply-add can only replace the addend
   float32x4_t v;
 
@@ -32,8 +32,9 @@ inline Vec max(Vec a, Vec b) { return {vmaxnmq_f32(a.v, b.v)}; }
 
 inline Vec negated_fma(Vec a, Vec b, Vec c) { return {vfmsq_f32(c.v, a.v, b.v)}; }  // c - a * b
 
-/// Neighbouring floats, each to be multiplied with whole vectors. The multiply-add picks its lane itself, so one load
-/// serves four channels, and none of the units that multiply spends a slot on copying a float to all lanes.
+/// Neighbouring floats, each to be multiplied with whole vectors. The multiply-add picks its lane itself, so
+/// one load serves four channels, and none of the units that multiply spends a slot on copying a float to all
+/// lanes.
 struct Factors {
   static constexpr int kCount = 4;
   float32x4_t v;
@@ -45,10 +46,14 @@ struct Factors {
 /// a[which] * b + c
 inline Vec fma(Factors a, int which, Vec b, Vec c) {
   switch (which) {
-    case 0: return {vfmaq_laneq_f32(c.v, b.v, a.v, 0)};
-    case 1: return {vfmaq_laneq_f32(c.v, b.v, a.v, 1)};
-    case 2: return {vfmaq_laneq_f32(c.v, b.v, a.v, 2)};
-    default: return {vfmaq_laneq_f32(c.v, b.v, a.v, 3)};
+    case 0:
+      return {vfmaq_laneq_f32(c.v, b.v, a.v, 0)};
+    case 1:
+      return {vfmaq_laneq_f32(c.v, b.v, a.v, 1)};
+    case 2:
+      return {vfmaq_laneq_f32(c.v, b.v, a.v, 2)};
+    default:
+      return {vfmaq_laneq_f32(c.v, b.v, a.v, 3)};
   }
 }
 

@@ -56,6 +56,7 @@ TEST_CASE("instruction sets: a refusal says whether the name, the build or the m
   for (const Isa isa : compiled_isas()) {
     if (std::count(supported.begin(), supported.end(), isa) != 0) continue;
     const std::string name(isa_name(isa));
-    CHECK(refusal(name).find("instruction set '" + name + "': this machine cannot run it, only portable") == 0);
+    CHECK(refusal(name).find("instruction set '" + name + "': this machine cannot run it, only portable") ==
+          0);
   }
 }
