@@ -7,14 +7,15 @@
 
 namespace mnv2 {
 
-/// An instruction set that the kernels are compiled for, from the least to the most capable.
+/// An instruction set that the kernels are compiled for; those of one architecture from the least to the most capable.
 enum class Isa {
   portable,  ///< The compiler's baseline for the target; runs everywhere.
   avx2,      ///< x86-64 with AVX2 and FMA.
   avx512,    ///< x86-64 with AVX-512 F, BW, DQ and VL.
+  neon,      ///< aarch64, where every CPU has it.
 };
 
-/// The name used by `--isa` and `MNV2_ISA`: "portable", "avx2", "avx512".
+/// The name used by `--isa` and `MNV2_ISA`: "portable", "avx2", "avx512", "neon".
 std::string_view isa_name(Isa isa) noexcept;
 
 /// All instruction sets compiled into this library, least capable first.

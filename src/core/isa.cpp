@@ -1,5 +1,6 @@
 #include "mnv2/isa.h"
 
+#include <algorithm>
 #include <array>
 #include <string>
 
@@ -10,6 +11,8 @@ namespace {
 
 #if defined(__x86_64__)
 constexpr std::array kCompiled{Isa::portable, Isa::avx2, Isa::avx512};
+#elif defined(__aarch64__)
+constexpr std::array kCompiled{Isa::portable, Isa::neon};
 #else
 constexpr std::array kCompiled{Isa::portable};
 #endif
@@ -24,6 +27,8 @@ bool cpu_supports(Isa isa) {
       return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
              __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#elif defined(__aarch64__)
+    case Isa::neon: return true;  // part of the baseline
 #endif
     default: return false;
   }
@@ -42,6 +47,7 @@ std::string_view isa_name(Isa isa) noexcept {
     case Isa::portable: return "portable";
     case Isa::avx2: return "avx2";
     case Isa::avx512: return "avx512";
+    case Isa::neon: return "neon";
   }
   return "unknown";
 }
@@ -58,15 +64,18 @@ std::vector<Isa> supported_isas() {
 Isa best_isa() { return supported_isas().back(); }
 
 Isa parse_isa(std::string_view name) {
-  for (const Isa isa : {Isa::portable, Isa::avx2, Isa::avx512}) {
+  const auto unsupported = [&](const std::string& why, const std::vector<Isa>& expected) {
+    return Error(ErrorCode::unsupported_isa,
+                 "instruction set '" + std::string(name) + "': " + why + " " + join_names(expected));
+  };
+  for (const Isa isa : {Isa::portable, Isa::avx2, Isa::avx512, Isa::neon}) {
     if (isa_name(isa) != name) continue;
-    for (const Isa compiled : kCompiled)
-      if (compiled == isa && cpu_supports(isa)) return isa;
-    throw Error(ErrorCode::unsupported_isa, "instruction set '" + std::string(name) +
-                                                "': this machine and build can run " + join_names(supported_isas()));
+    if (std::find(kCompiled.begin(), kCompiled.end(), isa) == kCompiled.end())
+      throw unsupported("not in this build, which has", compiled_isas());
+    if (!cpu_supports(isa)) throw unsupported("this machine cannot run it, only", supported_isas());
+    return isa;
   }
-  throw Error(ErrorCode::unsupported_isa,
-              "instruction set '" + std::string(name) + "': unknown, expected one of " + join_names(compiled_isas()));
+  throw unsupported("unknown, expected one of", compiled_isas());
 }
 
 }  // namespace mnv2

@@ -53,7 +53,7 @@ void depthwise_tile(const DepthwiseArgs& a, int col) noexcept {
 }
 
 /// Columns of a tile: with nine weights in registers where there are 32, fewer where there are 16.
-constexpr int kDepthwiseColumns = Vec::kAccumulators == 28 ? 7 : 4;
+constexpr int kDepthwiseColumns = Vec::kRegisters >= 32 ? 7 : 4;
 
 using DepthwiseTile = void (*)(const DepthwiseArgs&, int col) noexcept;
 

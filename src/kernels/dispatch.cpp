@@ -14,6 +14,8 @@ const KernelTable& kernel_table(Isa isa) {
 #if defined(__x86_64__)
       case Isa::avx2: return kAvx2Kernels;
       case Isa::avx512: return kAvx512Kernels;
+#elif defined(__aarch64__)
+      case Isa::neon: return kNeonKernels;
 #endif
       default: break;
     }

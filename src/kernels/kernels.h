@@ -1,6 +1,6 @@
 // Kernels: the inner loops of the network, one table of function pointers per instruction set.
 //
-// V is the number of floats in a vector: 4 (portable), 8 (AVX2), 16 (AVX-512). Activations are in nChwVc: channels in
+// V is the number of floats in a vector: 4 (portable, NEON), 8 (AVX2), 16 (AVX-512). Activations are in nChwVc: channels in
 // blocks of V, [ceil(C / V)][rows][columns][V]; the channels that pad the last block are zero. So a run of pixels of
 // one block is contiguous, and the address of pixel p, channel lane l is base + (p * V + l).
 // Kernels are noexcept, allocate nothing and trust their arguments: the plan (model/) is checked once, at load.

@@ -17,18 +17,30 @@ MNV2_INLINE float* pixel_address(const PixelMap& map, int block, int pixel) {
   return map.data + block * map.block_stride + (map.offsets ? map.offsets[pixel] : std::ptrdiff_t{pixel} * V);
 }
 
-/// One input channel: `x` is that channel of the tile's first pixel, `w` its row of the weight panel. Per pixel one
-/// broadcast serves N fused multiply-adds.
-template <int M, int N>
-MNV2_INLINE void multiply_channel(const float* x, const float* w, Vec (&acc)[M][N]) {
-  Vec weight[N];
+/// C input channels, as many as one load of a pixel brings, or one: `x` is the first of them in the tile's first pixel,
+/// `w` its row of the weight panel. Per pixel one load serves C * N fused multiply-adds. Where C > 1, two pixels take
+/// turns, so that the multiply-adds of one accumulator are not neighbours.
+template <int C, int M, int N>
+MNV2_INLINE void multiply_channels_of_load(const float* x, const float* w, Vec (&acc)[M][N]) {
+  constexpr int kTurns = C == 1 ? 1 : 2;
+  Vec weight[C][N];
+#pragma GCC unroll 4
+  for (int c = 0; c < C; ++c)
 #pragma GCC unroll 8
-  for (int n = 0; n < N; ++n) weight[n] = Vec::load(w + n * V);
+    for (int n = 0; n < N; ++n) weight[c][n] = Vec::load(w + (c * N + n) * V);
 #pragma GCC unroll 28
-  for (int m = 0; m < M; ++m) {
-    const Vec value = Vec::broadcast(x + m * V);
+  for (int first = 0; first < M; first += kTurns) {
+    const int end = first + kTurns < M ? first + kTurns : M;
+    Factors value[kTurns];
+#pragma GCC unroll 2
+    for (int m = first; m < end; ++m)
+      value[m - first] = C == 1 ? Factors::load_one(x + m * V) : Factors::load(x + m * V);
+#pragma GCC unroll 4
+    for (int c = 0; c < C; ++c)
+#pragma GCC unroll 2
+      for (int m = first; m < end; ++m)
 #pragma GCC unroll 8
-    for (int n = 0; n < N; ++n) acc[m][n] = fma(value, weight[n], acc[m][n]);
+        for (int n = 0; n < N; ++n) acc[m][n] = fma(value[m - first], c, weight[c][n], acc[m][n]);
   }
 }
 
@@ -49,12 +61,13 @@ MNV2_INLINE void multiply_channels(const float* x, std::ptrdiff_t block_stride, 
     for (int i = 0; i < prefetch.lines; ++i, prefetch.next += kLineFloats) __builtin_prefetch(prefetch.next, 0, 2);
     for (int lane = 0; lane < V; lane += 4) {
 #pragma GCC unroll 4
-      for (int l = 0; l < 4; ++l) multiply_channel(x + lane + l, w + l * N * V, acc);
+      for (int l = 0; l < 4; l += Factors::kCount)
+        multiply_channels_of_load<Factors::kCount>(x + lane + l, w + l * N * V, acc);
       w += 4 * N * V;
     }
     x += block_stride;
   }
-  for (; c > 0; --c, ++x, w += N * V) multiply_channel(x, w, acc);
+  for (; c > 0; --c, ++x, w += N * V) multiply_channels_of_load<1>(x, w, acc);
 }
 
 template <int M, int N>

@@ -11,11 +11,12 @@ namespace {
 
 struct Vec {
   static constexpr int kLanes = 8;
-  static constexpr int kAccumulators = 12;  // of a register tile: 16 registers
+  static constexpr int kRegisters = 16;
+  static constexpr int kAccumulators = 12;  // of a register tile
+  static constexpr bool kAddsInPlace = false;
   __m256 v;
 
   static Vec load(const float* p) { return {_mm256_loadu_ps(p)}; }
-  static Vec broadcast(const float* p) { return {_mm256_broadcast_ss(p)}; }
   static Vec set(float x) { return {_mm256_set1_ps(x)}; }
   void store(float* p) const { _mm256_storeu_ps(p, v); }
   /// Tells the optimiser that the value is used.
@@ -29,6 +30,17 @@ inline Vec min(Vec a, Vec b) { return {_mm256_min_ps(a.v, b.v)}; }
 inline Vec max(Vec a, Vec b) { return {_mm256_max_ps(a.v, b.v)}; }
 
 inline Vec negated_fma(Vec a, Vec b, Vec c) { return {_mm256_fnmadd_ps(a.v, b.v, c.v)}; }  // c - a * b
+
+/// A float to be multiplied with whole vectors.
+struct Factors {
+  static constexpr int kCount = 1;
+  Vec v;
+
+  static Factors load(const float* p) { return {{_mm256_broadcast_ss(p)}}; }
+  static Factors load_one(const float* p) { return load(p); }
+};
+
+inline Vec fma(Factors a, int, Vec b, Vec c) { return fma(a.v, b, c); }
 
 // Integer vectors for pixels. All operations stay within blocks of 16 bytes, so the same code serves any
 // width.

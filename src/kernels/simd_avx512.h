@@ -21,11 +21,12 @@ namespace {
 
 struct Vec {
   static constexpr int kLanes = 16;
-  static constexpr int kAccumulators = 28;  // of a register tile: 32 registers
+  static constexpr int kRegisters = 32;
+  static constexpr int kAccumulators = 28;  // of a register tile
+  static constexpr bool kAddsInPlace = false;
   __m512 v;
 
   static Vec load(const float* p) { return {_mm512_loadu_ps(p)}; }
-  static Vec broadcast(const float* p) { return {_mm512_set1_ps(*p)}; }
   static Vec set(float x) { return {_mm512_set1_ps(x)}; }
   void store(float* p) const { _mm512_storeu_ps(p, v); }
   /// Tells the optimiser that the value is used.
@@ -39,6 +40,17 @@ inline Vec min(Vec a, Vec b) { return {_mm512_min_ps(a.v, b.v)}; }
 inline Vec max(Vec a, Vec b) { return {_mm512_max_ps(a.v, b.v)}; }
 
 inline Vec negated_fma(Vec a, Vec b, Vec c) { return {_mm512_fnmadd_ps(a.v, b.v, c.v)}; }  // c - a * b
+
+/// A float to be multiplied with whole vectors.
+struct Factors {
+  static constexpr int kCount = 1;
+  Vec v;
+
+  static Factors load(const float* p) { return {{_mm512_set1_ps(*p)}}; }
+  static Factors load_one(const float* p) { return load(p); }
+};
+
+inline Vec fma(Factors a, int, Vec b, Vec c) { return fma(a.v, b, c); }
 
 // Integer vectors for pixels. All operations stay within blocks of 16 bytes, so the same code serves any
 // width.

@@ -13,7 +13,9 @@ namespace {
 
 struct Vec {
   static constexpr int kLanes = 4;
-  static constexpr int kAccumulators = 8;  // of a register tile: 16 registers, and products need some
+  static constexpr int kRegisters = 16;    // at least
+  static constexpr int kAccumulators = 8;  // of a register tile; products need registers too
+  static constexpr bool kAddsInPlace = false;
   typedef float Native __attribute__((vector_size(16)));
   Native v;
 
@@ -22,13 +24,14 @@ struct Vec {
     std::memcpy(&r.v, p, sizeof(r.v));
     return r;
   }
-  static Vec broadcast(const float* p) { return {Native{*p, *p, *p, *p}}; }
   static Vec set(float x) { return {Native{x, x, x, x}}; }
   void store(float* p) const { std::memcpy(p, &v, sizeof(v)); }
   /// Tells the optimiser that the value is used.
   void keep() {
 #if defined(__x86_64__)
     __asm__ volatile("" : "+x"(v));
+#elif defined(__aarch64__)
+    __asm__ volatile("" : "+w"(v));
 #else
     __asm__ volatile("" : "+m"(v));
 #endif
@@ -42,6 +45,17 @@ inline Vec min(Vec a, Vec b) { return {a.v < b.v ? a.v : b.v}; }
 inline Vec max(Vec a, Vec b) { return {a.v > b.v ? a.v : b.v}; }
 
 inline Vec negated_fma(Vec a, Vec b, Vec c) { return {c.v - a.v * b.v}; }  // c - a * b
+
+/// A float to be multiplied with whole vectors.
+struct Factors {
+  static constexpr int kCount = 1;
+  Vec v;
+
+  static Factors load(const float* p) { return {Vec::set(*p)}; }
+  static Factors load_one(const float* p) { return load(p); }
+};
+
+inline Vec fma(Factors a, int, Vec b, Vec c) { return fma(a.v, b, c); }
 
 // Integer vectors for pixels. A portable vector is one block of 16 bytes.
 

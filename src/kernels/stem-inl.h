@@ -29,9 +29,9 @@ void stem_tile(const StemArgs& a, int pixel) noexcept {
     for (int n = 0; n < N; ++n) weight[n] = Vec::load(w + n * V);
 #pragma GCC unroll 28
     for (int m = 0; m < M; ++m) {
-      const Vec value = Vec::broadcast(x + m * S);
+      const Factors value = Factors::load_one(x + m * S);
 #pragma GCC unroll 2
-      for (int n = 0; n < N; ++n) acc[m][n] = fma(value, weight[n], acc[m][n]);
+      for (int n = 0; n < N; ++n) acc[m][n] = fma(value, 0, weight[n], acc[m][n]);
     }
   }
   const Vec lo = Vec::set(a.clamp_min);

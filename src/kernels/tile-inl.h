@@ -7,8 +7,7 @@ namespace {
 
 constexpr int V = Vec::kLanes;
 
-/// Pixels of a tile of `vectors` output vectors, so that accumulators, weights and a broadcast fit the registers:
-/// 32 of AVX-512 (28 accumulators), 16 elsewhere (12; 8 without FMA, whose products need registers too).
+/// Pixels of a tile of `vectors` output vectors, so that accumulators, weights and factors fit the registers.
 constexpr int max_tile_pixels(int vectors) { return Vec::kAccumulators / vectors; }
 
 MNV2_INLINE Vec clamp(Vec x, Vec lo, Vec hi) { return min(max(x, lo), hi); }

@@ -1,6 +1,7 @@
 """Our preprocessing against Pillow's and torchvision's, bit for bit, on every instruction set of this machine.
 
-MNV2_PREPROCESS_TOOL names the program tests/tools/preprocess_tool.cpp, MNV2_SHARED_DIR the folder with real photos.
+MNV2_PREPROCESS_TOOL names the program tests/tools/preprocess_tool.cpp, MNV2_EMULATOR what to run it with when it is not
+for this machine, MNV2_SHARED_DIR the folder with real photos.
 """
 
 import csv
@@ -67,7 +68,9 @@ class Tool:
 
     def __init__(self):
         self.process = subprocess.Popen(
-            [os.environ["MNV2_PREPROCESS_TOOL"]], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [*os.environ.get("MNV2_EMULATOR", "").split(), os.environ["MNV2_PREPROCESS_TOOL"]],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
         self.isas = struct.unpack("=i", self.read(4))[0]
 

@@ -1,0 +1,148 @@
+// Vectors of four floats: NEON of aarch64.
+#pragma once
+
+#include <arm_neon.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace {
+
+struct Vec {
+  static constexpr int kLanes = 4;
+  static constexpr int kRegisters = 32;
+  static constexpr int kAccumulators = 20;    // of a register tile; the weights of a load take eight more
+  static constexpr bool kAddsInPlace = true;  // the sum of a multiply-add can only replace the addend
+  float32x4_t v;
+
+  static Vec load(const float* p) { return {vld1q_f32(p)}; }
+  static Vec set(float x) { return {vdupq_n_f32(x)}; }
+  void store(float* p) const { vst1q_f32(p, v); }
+  /// Tells the optimiser that the value is used.
+  void keep() { __asm__ volatile("" : "+w"(v)); }
+};
+
+inline Vec fma(Vec a, Vec b, Vec c) { return {vfmaq_f32(c.v, a.v, b.v)}; }
+inline Vec add(Vec a, Vec b) { return {vaddq_f32(a.v, b.v)}; }
+inline Vec mul(Vec a, Vec b) { return {vmulq_f32(a.v, b.v)}; }
+// As on x86, a NaN in `a` gives b.
+inline Vec min(Vec a, Vec b) { return {vminnmq_f32(a.v, b.v)}; }
+inline Vec max(Vec a, Vec b) { return {vmaxnmq_f32(a.v, b.v)}; }
+
+inline Vec negated_fma(Vec a, Vec b, Vec c) { return {vfmsq_f32(c.v, a.v, b.v)}; }  // c - a * b
+
+/// Neighbouring floats, each to be multiplied with whole vectors. The multiply-add picks its lane itself, so
+/// one load serves four channels, and none of the units that multiply spends a slot on copying a float to all
+/// lanes.
+struct Factors {
+  static constexpr int kCount = 4;
+  float32x4_t v;
+
+  static Factors load(const float* p) { return {vld1q_f32(p)}; }
+  static Factors load_one(const float* p) { return {float32x4_t{*p, 0, 0, 0}}; }
+};
+
+/// a[which] * b + c
+inline Vec fma(Factors a, int which, Vec b, Vec c) {
+  switch (which) {
+    case 0:
+      return {vfmaq_laneq_f32(c.v, b.v, a.v, 0)};
+    case 1:
+      return {vfmaq_laneq_f32(c.v, b.v, a.v, 1)};
+    case 2:
+      return {vfmaq_laneq_f32(c.v, b.v, a.v, 2)};
+    default:
+      return {vfmaq_laneq_f32(c.v, b.v, a.v, 3)};
+  }
+}
+
+// Integer vectors for pixels. A vector is one block of 16 bytes.
+
+struct Ints {
+  uint32x4_t v;  // unsigned: sums may wrap
+
+  static Ints set(int x) { return {vdupq_n_u32(static_cast<std::uint32_t>(x))}; }
+};
+
+struct Words {
+  int16x8_t v;
+
+  /// The two words at p, over and over.
+  static Words broadcast_pair(const std::int16_t* p) {
+    std::int32_t pair;
+    std::memcpy(&pair, p, sizeof(pair));
+    return {vreinterpretq_s16_s32(vdupq_n_s32(pair))};
+  }
+};
+
+struct Bytes {
+  static constexpr int kSize = 16;
+  static constexpr int kBlocks = 1;
+  uint8x16_t v;
+
+  static Bytes load(const std::uint8_t* p) { return {vld1q_u8(p)}; }
+  void store(std::uint8_t* p) const { vst1q_u8(p, v); }
+  static Bytes load_blocks(const std::uint8_t* const* rows, std::ptrdiff_t offset) {
+    return load(rows[0] + offset);
+  }
+  static Bytes load_blocks(const std::uint8_t* p) { return load(p); }
+  void store_blocks(std::uint8_t* const* rows, std::ptrdiff_t offset) const { store(rows[0] + offset); }
+};
+
+inline Ints add(Ints a, Ints b) { return {vaddq_u32(a.v, b.v)}; }
+template <int kBits>
+inline Ints shift_left(Ints a) {
+  return {vshlq_n_u32(a.v, kBits)};
+}
+template <int kBits>
+inline Ints shift_right(Ints a) {
+  return {vshrq_n_u32(a.v, kBits)};
+}
+/// a[2i] * b[2i] + a[2i + 1] * b[2i + 1]
+inline Ints dot(Words a, Words b) {
+  const int32x4_t low = vmull_s16(vget_low_s16(a.v), vget_low_s16(b.v));
+  const int32x4_t high = vmull_high_s16(a.v, b.v);
+  return {vreinterpretq_u32_s32(vpaddq_s32(low, high))};
+}
+
+/// a0 b0 a1 b1 ... of the low or the high eight bytes.
+inline Bytes interleave_low(Bytes a, Bytes b) { return {vzip1q_u8(a.v, b.v)}; }
+inline Bytes interleave_high(Bytes a, Bytes b) { return {vzip2q_u8(a.v, b.v)}; }
+/// The low or the high eight bytes as words.
+inline Words widen_low(Bytes a) { return {vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(a.v)))}; }
+inline Words widen_high(Bytes a) { return {vreinterpretq_s16_u16(vmovl_high_u8(a.v))}; }
+/// The four ints of a, then of b, c and d, clipped to 0..255.
+inline Bytes narrow(Ints a, Ints b, Ints c, Ints d) {
+  const uint16x8_t ab = vqmovn_high_u32(vqmovn_u32(a.v), b.v);
+  const uint16x8_t cd = vqmovn_high_u32(vqmovn_u32(c.v), d.v);
+  return {vqmovn_high_u16(vqmovn_u16(ab), cd)};
+}
+
+/// An index above 15 gives 0.
+inline Bytes shuffle(Bytes a, uint8x16_t order) { return {vqtbl1q_u8(a.v, order)}; }
+/// Of interleaved pixels: r0 r1 g0 g1 b0 b1 and two words without meaning.
+inline Words pixels_01(Bytes a) {
+  constexpr uint8x16_t order{0, 99, 3, 99, 1, 99, 4, 99, 2, 99, 5, 99, 99, 99, 99, 99};
+  return {vreinterpretq_s16_u8(shuffle(a, order).v)};
+}
+/// The same of pixels 2 and 3.
+inline Words pixels_23(Bytes a) {
+  constexpr uint8x16_t order{6, 99, 9, 99, 7, 99, 10, 99, 8, 99, 11, 99, 99, 99, 99, 99};
+  return {vreinterpretq_s16_u8(shuffle(a, order).v)};
+}
+/// Of four pixels of four bytes: their first three bytes, then four without meaning.
+inline Bytes drop_fourths(Bytes a) {
+  constexpr uint8x16_t order{0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 99, 99, 99, 99};
+  return shuffle(a, order);
+}
+/// Of interleaved pixels: one channel of the first four.
+template <int kChannel>
+inline Ints channel(Bytes a) {
+  constexpr std::uint8_t c = kChannel;
+  constexpr uint8x16_t order{c, 99, 99, 99, c + 3, 99, 99, 99, c + 6, 99, 99, 99, c + 9, 99, 99, 99};
+  return {vreinterpretq_u32_u8(shuffle(a, order).v)};
+}
+inline Vec to_floats(Ints a) { return {vcvtq_f32_u32(a.v)}; }
+
+}  // namespace
