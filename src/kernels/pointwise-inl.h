@@ -13,9 +13,41 @@ using mnv2::kernels::LinearArgs;
 using mnv2::kernels::PixelMap;
 using mnv2::kernels::PointwiseArgs;
 
-MNV2_INLINE float* pixel_address(const PixelMap& map, int block, int pixel) {
-  return map.data + block * map.block_stride + (map.offsets ? map.offsets[pixel] : std::ptrdiff_t{pixel} * V);
-}
+/// The M x N vectors of a tile in a PixelMap. Whether the pixels are contiguous is settled once a tile: then every
+/// address is base + constant.
+template <int M, int N>
+struct TilePixels {
+  float* block[N];
+  const std::int32_t* offsets;
+
+  MNV2_INLINE TilePixels(const PixelMap& map, int pixel) : offsets(map.offsets) {
+    float* first = map.data;
+    if (offsets != nullptr)
+      offsets += pixel;
+    else
+      first += std::ptrdiff_t{pixel} * V;
+#pragma GCC unroll 8
+    for (int n = 0; n < N; ++n) block[n] = first + n * map.block_stride;
+  }
+
+  /// Calls visit(address, m, n) for each vector.
+  template <typename Visit>
+  MNV2_INLINE void for_each(Visit visit) const {
+    if (offsets == nullptr) {
+#pragma GCC unroll 28
+      for (int m = 0; m < M; ++m)
+#pragma GCC unroll 8
+        for (int n = 0; n < N; ++n) visit(block[n] + m * V, m, n);
+    } else {
+#pragma GCC unroll 28
+      for (int m = 0; m < M; ++m) {
+        const std::ptrdiff_t offset = offsets[m];
+#pragma GCC unroll 8
+        for (int n = 0; n < N; ++n) visit(block[n] + offset, m, n);
+      }
+    }
+  }
+};
 
 /// C input channels, as many as one load of a pixel brings, or one: `x` is the first of them in the tile's first pixel,
 /// `w` its row of the weight panel. Per pixel one load serves C * N fused multiply-adds. Where C > 1, two pixels take
@@ -74,10 +106,8 @@ template <int M, int N>
 void pointwise_tile(const PointwiseArgs& a, int pixel, Prefetch prefetch) noexcept {
   Vec acc[M][N];
   if (a.accumulate) {
-#pragma GCC unroll 28
-    for (int m = 0; m < M; ++m)
-#pragma GCC unroll 8
-      for (int n = 0; n < N; ++n) acc[m][n] = Vec::load(pixel_address(a.output, n, pixel + m));
+    TilePixels<M, N>(a.output, pixel).for_each(
+        [&](const float* p, int m, int n) __attribute__((always_inline)) { acc[m][n] = Vec::load(p); });
   } else {
 #pragma GCC unroll 8
     for (int n = 0; n < N; ++n) {
@@ -86,13 +116,11 @@ void pointwise_tile(const PointwiseArgs& a, int pixel, Prefetch prefetch) noexce
       for (int m = 0; m < M; ++m) acc[m][n] = bias;
     }
   }
-  multiply_channels(a.input + std::ptrdiff_t{pixel} * V, a.input_block_stride, a.weights, a.in_c,
-                    prefetch, acc);
+  multiply_channels(a.input + std::ptrdiff_t{pixel} * V, a.input_block_stride, a.weights, a.in_c, prefetch, acc);
   if (a.residual.data != nullptr) {
-#pragma GCC unroll 28
-    for (int m = 0; m < M; ++m)
-#pragma GCC unroll 8
-      for (int n = 0; n < N; ++n) acc[m][n] = add(acc[m][n], Vec::load(pixel_address(a.residual, n, pixel + m)));
+    TilePixels<M, N>(a.residual, pixel).for_each([&](const float* p, int m, int n) __attribute__((always_inline)) {
+      acc[m][n] = add(acc[m][n], Vec::load(p));
+    });
   }
   if (!is_linear(a.clamp_min, a.clamp_max)) {
     const Vec lo = Vec::set(a.clamp_min);
@@ -102,10 +130,8 @@ void pointwise_tile(const PointwiseArgs& a, int pixel, Prefetch prefetch) noexce
 #pragma GCC unroll 8
       for (int n = 0; n < N; ++n) acc[m][n] = clamp(acc[m][n], lo, hi);
   }
-#pragma GCC unroll 28
-  for (int m = 0; m < M; ++m)
-#pragma GCC unroll 8
-    for (int n = 0; n < N; ++n) acc[m][n].store(pixel_address(a.output, n, pixel + m));
+  TilePixels<M, N>(a.output, pixel).for_each(
+      [&](float* p, int m, int n) __attribute__((always_inline)) { acc[m][n].store(p); });
 }
 
 using PointwiseTile = void (*)(const PointwiseArgs&, int pixel, Prefetch) noexcept;
