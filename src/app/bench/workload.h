@@ -68,8 +68,8 @@ class Workload {
   /// One image or one batch; nothing when no image is left. Cut short by a signal to stop.
   std::optional<Turn> run();
 
-  /// What busy_threads() threads can do at the same time, in GFLOP/s: fused multiply-adds in registers, for
-  /// some milliseconds.
+  /// What busy_threads() threads can do at the same time, in GFLOP/s: the sum of each one's best half
+  /// millisecond of fused multiply-adds in registers, out of some.
   double measure_peak_gflops();
 
  private:
