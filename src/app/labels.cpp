@@ -1,37 +1,13 @@
 #include "app/labels.h"
 
-#include <cerrno>
-#include <cstdio>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <string_view>
-#include <system_error>
 
 #include "app/options.h"
+#include "app/text_file.h"
 
 namespace mnv2::app {
 namespace {
-
-constexpr std::size_t kMaxBytes = std::size_t{64} << 20;  // a million long labels
-
-struct CloseFile {
-  void operator()(std::FILE* file) const { std::fclose(file); }
-};
-
-/// Reads to the end rather than asking for the size: a pipe, as in --labels <(command), has none.
-std::string read_text(const std::string& path) {
-  const auto fail = [&](const std::string& why) { throw UsageError("--labels: " + path + ": " + why); };
-  const std::unique_ptr<std::FILE, CloseFile> file(std::fopen(path.c_str(), "rb"));
-  if (file == nullptr) fail(std::generic_category().message(errno));
-  std::string text;
-  char buffer[65536];
-  for (std::size_t got = 0; (got = std::fread(buffer, 1, sizeof buffer, file.get())) > 0;) {
-    text.append(buffer, got);
-    if (text.size() > kMaxBytes) fail("larger than 64 MiB");
-  }
-  if (std::ferror(file.get())) fail(std::generic_category().message(errno));
-  return text;
-}
 
 std::vector<std::string> split_lines(std::string_view text) {
   std::vector<std::string> lines;
@@ -68,7 +44,7 @@ std::vector<std::string> parse_labels(std::string_view text) {
 }  // namespace
 
 std::vector<std::string> read_labels(const std::string& path, int num_classes) {
-  const std::string text = read_text(path);
+  const std::string text = read_text_file("--labels", path);
   std::vector<std::string> labels;
   try {
     labels = parse_labels(text);

@@ -4,31 +4,14 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
-#include <charconv>
 #include <limits>
 #include <memory>
 
 #include "app/help.h"
+#include "app/numbers.h"
 
 namespace mnv2::app {
 namespace {
-
-/// `text` as a number from min to max, in the "C" locale, without anything before or behind it.
-template <typename T>
-T parse_number(const std::string& flag, const std::string& text, T min, T max) {
-  T value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  const bool in_range = error == std::errc() && value >= min && value <= max;  // false for NaN
-  if (!in_range || end != text.data() + text.size()) {
-    const std::string kind = std::is_integral_v<T> ? "a whole number" : "a number";
-    const auto show = [](T limit) {
-      char buffer[32];
-      return std::string(buffer, std::to_chars(buffer, buffer + sizeof buffer, limit).ptr);
-    };
-    throw UsageError(flag + ": '" + text + "' is not " + kind + " from " + show(min) + " to " + show(max));
-  }
-  return value;
-}
 
 template <typename T, typename Target>
 CLI::Option* add_number(CLI::App& app, const std::string& name, Target& target, T min, T max,
@@ -52,6 +35,7 @@ constexpr int kMaxInt = std::numeric_limits<int>::max();
 constexpr int kMaxCrop = 4096;
 constexpr int kMaxResize = 16384;
 constexpr int kMaxThreads = 1024;
+constexpr int kMaxBatch = 65536;
 
 /// The one table of flags.
 void add_flags(CLI::App& app, Options& options) {
@@ -87,16 +71,33 @@ void add_flags(CLI::App& app, Options& options) {
       ->type_name("N");
 
   app.option_defaults()->group("Speed");
-  add_number<int>(app, "-t,--threads", options.threads, 1, kMaxThreads,
-                  "without it, as many as CPUs may be used")
+  app.add_option_function<std::string>(
+         "-t,--threads",
+         [&options](const std::string& text) {
+           options.threads = parse_number_list("--threads", text, 1, kMaxThreads);
+         },
+         "without it, as many as CPUs may be used; --bench takes several: 1,2,4 or 1-4")
       ->type_name("N");
   app.add_option("--isa", options.isa, "instruction set (the best here); also $MNV2_ISA")->type_name("NAME");
 
   app.option_defaults()->group("Modes");
   app.add_flag("--bench", options.bench, "measure the speed, on the images given or on a made-up one")
       ->disable_flag_override();
-  add_number<double>(app, "--bench-seconds", options.bench_seconds, 0.01, 3600, "how long to measure (2)")
+  add_number<double>(app, "--bench-seconds", options.bench_seconds, 0.01, 3600,
+                     "how long to measure each row of the table (2)")
       ->type_name("S");
+  app.add_flag("--per-layer", options.per_layer, "with --bench: time, rate and bytes of every layer")
+      ->disable_flag_override();
+  app.add_option_function<std::string>(
+         "--batch",
+         [&options](const std::string& text) {
+           options.batch = parse_number_list("--batch", text, 1, kMaxBatch);
+         },
+         "with --bench: so many images in a row, as of a folder, one for each thread at a time: 1,8,32 (1)")
+      ->type_name("N");
+  app.add_option("--compare", options.compare,
+                 "with --bench: the ratio to an earlier result of --bench -f json")
+      ->type_name("FILE");
 
   app.option_defaults()->group("Messages");
   CLI::Option* quiet = app.add_flag_callback(

@@ -32,11 +32,14 @@ struct Options {
   bool no_exif = false;
   std::int64_t max_pixels = 178'956'970;  // as Pillow
 
-  std::optional<int> threads;
+  std::vector<int> threads;  // empty: by the machine; several only for --bench
   std::optional<std::string> isa;
 
   bool bench = false;
   double bench_seconds = 2;
+  bool per_layer = false;
+  std::vector<int> batch;  // empty: 1
+  std::optional<std::string> compare;
 
   Verbosity verbosity = Verbosity::normal;
   bool version = false;

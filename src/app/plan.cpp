@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
@@ -28,6 +29,29 @@ Layout choose_layout(const Options& options, bool single_image, bool stdout_is_t
       break;
   }
   return Layout::text;
+}
+
+/// A row for each pair of a number of threads and a batch; they grow like a table, so there is a limit.
+void plan_bench(const Options& options, Plan& plan) {
+  if (!options.bench) {
+    if (options.threads.size() > 1) throw UsageError("--threads: more than one number needs --bench");
+    if (options.per_layer) throw UsageError("--per-layer: needs --bench");
+    if (!options.batch.empty()) throw UsageError("--batch: needs --bench");
+    if (options.compare) throw UsageError("--compare: needs --bench");
+  }
+  constexpr std::size_t kMaxSettings = 64;
+  const std::vector<int> threads = options.threads.empty() ? std::vector{plan.threads} : options.threads;
+  const std::vector<int> batches = options.batch.empty() ? std::vector{1} : options.batch;
+  if (threads.size() * batches.size() > kMaxSettings)
+    throw UsageError("--bench: " + std::to_string(threads.size()) + " numbers of threads times " +
+                     std::to_string(batches.size()) + " batches, expected at most " +
+                     std::to_string(kMaxSettings) + " pairs");
+  if (options.per_layer && std::find(batches.begin(), batches.end(), 1) == batches.end())
+    throw UsageError("--per-layer: needs a batch of 1");
+  for (const int batch : batches)
+    for (const int t : threads) plan.bench_settings.push_back({.threads = t, .batch = batch});
+  plan.bench_per_layer = options.per_layer;
+  plan.bench_compare = options.compare;
 }
 
 }  // namespace
@@ -85,11 +109,13 @@ Plan make_plan(const Options& options, const Environment& environment) {
 
   plan.affinity_cpus = environment.affinity_cpus;
   plan.quota_cpus = environment.quota_cpus;
-  plan.threads = options.threads.value_or(default_threads(environment.affinity_cpus, environment.quota_cpus));
+  plan.threads = options.threads.empty() ? default_threads(environment.affinity_cpus, environment.quota_cpus)
+                                         : options.threads.front();
   plan.isa = choose_isa(options, environment);
 
   plan.bench = options.bench;
   plan.bench_seconds = options.bench_seconds;
+  plan_bench(options, plan);
   return plan;
 }
 

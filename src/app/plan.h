@@ -1,6 +1,7 @@
 // What a run will do: the options completed from the environment and the machine.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <optional>
 #include <string>
@@ -26,6 +27,20 @@ struct Environment {
 /// The environment of this process.
 Environment this_environment();
 
+/// What a row of --bench's table measures.
+struct BenchSetting {
+  int threads = 1;
+  /// 1: the threads share the work on one image. More: so many images in a row, as those of a folder are:
+  /// each thread takes one at a time.
+  int batch = 1;
+
+  /// How many images are under way at once, each on threads_per_image().
+  int images_at_once() const { return batch == 1 ? 1 : std::min(threads, batch); }
+  int threads_per_image() const { return batch == 1 ? threads : 1; }
+  int busy_threads() const { return images_at_once() * threads_per_image(); }
+  bool operator==(const BenchSetting&) const = default;
+};
+
 struct Plan {
   std::vector<std::string> inputs;
   bool single_image = false;  // exactly one input, and not a folder
@@ -48,7 +63,10 @@ struct Plan {
   Isa isa = Isa::portable;
 
   bool bench = false;
-  double bench_seconds = 2;
+  double bench_seconds = 2;                       // for each of the settings
+  std::vector<BenchSetting> bench_settings = {};  // not empty
+  bool bench_per_layer = false;
+  std::optional<std::string> bench_compare = {};  // a file
 };
 
 /// The instruction set of --isa, else $MNV2_ISA, else the best of this machine.

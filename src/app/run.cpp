@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "app/bench.h"
+#include "app/bench/bench.h"
 #include "app/engine.h"
 #include "app/exit_status.h"
 #include "app/image/decode.h"

@@ -42,7 +42,7 @@ TEST_CASE("flags and inputs mix, and inputs keep their order and bytes") {
       parse_options({"b", "-k", "3", "a", "--no-exif", "[x,y]", "-t2", "-", "--", "-k", "--help"});
   CHECK(options.inputs == Arguments{"b", "a", "[x,y]", "-", "-k", "--help"});
   CHECK(options.top_k == 3);
-  CHECK(options.threads == 2);
+  CHECK(options.threads == std::vector<int>{2});
   CHECK(options.no_exif);
 }
 
@@ -123,7 +123,8 @@ TEST_CASE("help shows examples before flags, and every flag") {
   for (const char* flag :
        {"-m, --model FILE", "-k, --top-k N", "--labels FILE", "-f, --format NAME", "--resize PIXELS",
         "--crop PIXELS", "--no-exif", "--max-pixels N", "-t, --threads N", "--isa NAME", "--bench",
-        "--bench-seconds S", "-q, --quiet", "-v, --verbose", "--version", "-h, --help"}) {
+        "--bench-seconds S", "--per-layer", "--batch N", "--compare FILE", "-q, --quiet", "-v, --verbose",
+        "--version", "-h, --help"}) {
     INFO(flag);
     CHECK(help.find(flag) != std::string::npos);
   }

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "app/log.h"
-#include "app/statistics.h"
+#include "app/bench/statistics.h"
 #include "app/writer.h"
 #include "support/catch.h"
 

@@ -1,4 +1,4 @@
-#include "app/statistics.h"
+#include "app/bench/statistics.h"
 
 #include <algorithm>
 #include <cmath>

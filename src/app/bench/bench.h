@@ -8,9 +8,10 @@
 
 namespace mnv2::app {
 
-/// Measures and writes a report, as text or, for the JSON layouts, as one JSON object. With inputs, each
-/// iteration takes the next image through all stages; without, a made-up image through the network alone. The
+/// Measures the settings of `plan` in turn and writes a report, as text or, for the JSON layouts, as one JSON
+/// object. With inputs, images go through all stages; without, a made-up image through the network alone. The
 /// number of failed inputs is that of images left out because they could not be classified.
+/// @throws UsageError for a file to compare with that cannot be used
 PipelineResult run_bench(const Engine& engine, const Plan& plan, Output& output);
 
 }  // namespace mnv2::app

@@ -1,0 +1,83 @@
+#include "app/bench/bench.h"
+
+#include <algorithm>
+#include <deque>
+#include <optional>
+#include <string>
+
+#include "app/bench/compare.h"
+#include "app/bench/machine.h"
+#include "app/bench/measure.h"
+#include "app/bench/report.h"
+#include "app/log.h"
+#include "app/signals.h"
+
+namespace mnv2::app {
+namespace {
+
+BenchReport describe(const Engine& engine, const Plan& plan) {
+  const Network& network = engine.network;
+  return {.version = MNV2_VERSION,
+          .cpu = cpu_name(),
+          .isa = std::string(isa_name(network.isa())),
+          .affinity_cpus = plan.affinity_cpus,
+          .quota_cpus = plan.quota_cpus,
+          .model_path = network.model().path().string(),
+          .model_source = network.model().source(),
+          .classes = network.num_classes(),
+          .input_h = network.input_h(),
+          .input_w = network.input_w(),
+          .multiply_adds = network.multiply_adds(),
+          .load_ms = engine.load_ms,
+          .pack_ms = engine.pack_ms};
+}
+
+/// Round by round: what the machine does meanwhile (its clock, other programs) meets all settings alike.
+void measure_in_turn(std::deque<Sampler>& samplers) {
+  const auto done = [](const Sampler& sampler) { return sampler.enough() || stop_signal() != 0; };
+  while (!std::all_of(samplers.begin(), samplers.end(), done))
+    for (Sampler& sampler : samplers)
+      if (!done(sampler)) sampler.run_round();
+}
+
+}  // namespace
+
+PipelineResult run_bench(const Engine& engine, const Plan& plan, Output& output) {
+  std::optional<BenchReport> earlier;
+  if (plan.bench_compare) earlier = read_report(*plan.bench_compare);
+
+  std::optional<ImageList> images;
+  if (!plan.inputs.empty()) images.emplace(plan.inputs);
+  const auto result = [&] {
+    if (!images) return PipelineResult{.records = 1, .failed = 0};
+    return PipelineResult{.records = images->usable() + images->failed(), .failed = images->failed()};
+  };
+
+  BenchReport report = describe(engine, plan);
+  std::deque<Sampler> samplers;
+  for (const BenchSetting& setting : plan.bench_settings)
+    samplers.emplace_back(engine, plan, setting, images ? &*images : nullptr);
+  const std::optional<double> first = samplers.front().first_inference_ms();
+  if (!first) {
+    log_error("--bench: none of the inputs could be classified");
+    return result();
+  }
+  report.first_inference_ms = *first;
+  for (Sampler& sampler : samplers) sampler.warm_up();
+  measure_in_turn(samplers);
+  if (stop_signal() != 0) return result();
+
+  report.images = images ? images->usable() : 0;
+  for (const Sampler& sampler : samplers)
+    report.rows.push_back(summarize_row(sampler.setting(), sampler.samples(), engine.network, report.images));
+  report.peak_rss_bytes = peak_rss_bytes();
+  if (earlier) {
+    report.comparison = compare(report, *earlier, *plan.bench_compare);
+    for (const std::string& difference : report.comparison->differences)
+      log_warning("--compare: not alike: " + difference);
+  }
+  output.write(format_report(report, plan.layout));
+  return result();
+}
+
+}  // namespace mnv2::app
