@@ -636,6 +636,7 @@ class Faults(Case):
         self.assertEqual(len(records), 3)
         self.assert_error(records[1], str(locked), "file_unreadable")
 
+    @unittest.skipIf(os.environ.get("MNV2_SANITIZE"), "sanitizers keep freed memory back")
     def test_memory_does_not_grow_with_the_number_of_images(self):
         folder = self.make_folder(20)
 
