@@ -41,22 +41,20 @@ struct PointwiseArgs {
   bool accumulate = false;
   float clamp_min = 0;
   float clamp_max = 0;
-  // Weights that a later call will use: as many bytes from here as `weights` has are fetched into the L2 cache on the
-  // way. Any address will do; null: none.
+  // Weights that a later call will use: fetched into the L2 cache on the way. Any address will do; null: none.
   const float* prefetch = nullptr;
+  std::ptrdiff_t prefetch_floats = 0;
 };
 
 /// Output channels of a panel of pointwise weights: at most this many vectors.
 inline constexpr int kMaxPanelVectors = 2;
 
-/// A fully connected layer for one panel: output[n] = start + sum over c ascending of input[c] * weights[c][n].
+/// A part of a fully connected layer: output[n] += sum over c ascending of input[c] * weights[c][n].
 struct LinearArgs {
   const float* input = nullptr;    // [in_c]
   const float* weights = nullptr;  // [in_c][kLinearVectors * V]
-  const float* bias = nullptr;     // [kLinearVectors * V]; not read when accumulate
   float* output = nullptr;         // [kLinearVectors * V]
   int in_c = 0;
-  bool accumulate = false;  // start from what output holds
 };
 
 /// Output vectors of a panel of fully connected weights: eight chains hide the latency of two FMA units.

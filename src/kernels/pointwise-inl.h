@@ -76,7 +76,7 @@ MNV2_INLINE void multiply_channels_of_load(const float* x, const float* w, Vec (
   }
 }
 
-/// Memory to fetch while multiplying: `lines` cache lines from `next` on with each block of V channels.
+/// Memory to fetch while multiplying: `lines` cache lines from `next` on with every four channels.
 struct Prefetch {
   const float* next = nullptr;
   int lines = 0;
@@ -90,8 +90,8 @@ MNV2_INLINE void multiply_channels(const float* x, std::ptrdiff_t block_stride, 
                                    Prefetch prefetch, Vec (&acc)[M][N]) {
   int c = in_c;
   for (; c >= V; c -= V) {
-    for (int i = 0; i < prefetch.lines; ++i, prefetch.next += kLineFloats) __builtin_prefetch(prefetch.next, 0, 2);
     for (int lane = 0; lane < V; lane += 4) {
+      for (int i = 0; i < prefetch.lines; ++i, prefetch.next += kLineFloats) __builtin_prefetch(prefetch.next, 0, 2);
 #pragma GCC unroll 4
       for (int l = 0; l < 4; l += Factors::kCount)
         multiply_channels_of_load<Factors::kCount>(x + lane + l, w + l * N * V, acc);
@@ -149,15 +149,19 @@ struct PointwiseTiles<N, std::integer_sequence<int, I...>> {
 template <int N>
 MNV2_INLINE void pointwise_panel(const PointwiseArgs& a) {
   int tiles = (a.pixels + max_tile_pixels(N) - 1) / max_tile_pixels(N);
-  // Each tile fetches its share of the next weights, spread over its channels.
+  // Each tile fetches its share of the weights to come, spread over its channels, four at a time.
+  const int steps = a.in_c / V * (V / 4);
   Prefetch prefetch{a.prefetch, 0};
-  if (a.prefetch != nullptr) prefetch.lines = (V * N * V / kLineFloats + tiles - 1) / tiles;
-  const int prefetch_floats = a.in_c / V * prefetch.lines * kLineFloats;
+  if (a.prefetch != nullptr && steps > 0) {
+    const std::ptrdiff_t shares = std::ptrdiff_t{tiles} * steps * kLineFloats;
+    prefetch.lines = static_cast<int>((a.prefetch_floats + shares - 1) / shares);
+  }
+  const std::ptrdiff_t tile_floats = std::ptrdiff_t{steps} * prefetch.lines * kLineFloats;
   for (int pixel = 0; tiles > 0; --tiles) {
     const int size = (a.pixels - pixel + tiles - 1) / tiles;
     PointwiseTiles<N>::tile[size - 1](a, pixel, prefetch);
     pixel += size;
-    if (a.prefetch != nullptr) prefetch.next += prefetch_floats;
+    if (prefetch.lines > 0) prefetch.next += tile_floats;
   }
 }
 
@@ -171,7 +175,7 @@ void pointwise(const PointwiseArgs& a) noexcept {
 void linear(const LinearArgs& a) noexcept {
   Vec acc[1][kLinearVectors];
 #pragma GCC unroll 8
-  for (int n = 0; n < kLinearVectors; ++n) acc[0][n] = Vec::load((a.accumulate ? a.output : a.bias) + n * V);
+  for (int n = 0; n < kLinearVectors; ++n) acc[0][n] = Vec::load(a.output + n * V);
   multiply_channels(a.input, V, a.weights, a.in_c, Prefetch{}, acc);
 #pragma GCC unroll 8
   for (int n = 0; n < kLinearVectors; ++n) acc[0][n].store(a.output + n * V);

@@ -55,7 +55,7 @@ struct Workspace::Impl {
   AlignedBuffer shared_depthwise;
   AlignedBuffer zero_row;
   AlignedBuffer features;  // [embedding vectors * V] pooled
-  AlignedBuffer logits;    // [classifier panels * kLinearVectors * V]
+  AlignedBuffer logits;    // [tail.groups][tail.logits_size]
   std::vector<AlignedBuffer> thread_memory;
   RunContext context;
   int input_h, input_w, embedding_size;
@@ -66,8 +66,8 @@ struct Workspace::Impl {
         activations{AlignedBuffer(network.plan.activation_size), AlignedBuffer(network.plan.activation_size)},
         shared_depthwise(threads > 1 ? network.plan.shared_depthwise_size : 0),
         zero_row(network.plan.zero_row_size),
-        features(padded(network.plan.head.layer->out_c, network.plan.lanes)),
-        logits(network.plan.classifier.panels.size() * kernels::kLinearVectors * network.plan.lanes),
+        features(padded(network.plan.tail.head->out_c, network.plan.lanes)),
+        logits(network.plan.tail.groups * network.plan.tail.logits_size),
         context{.plan = network.plan,
                 .kernels = network.kernels,
                 .arena = network.arena.data(),
@@ -77,7 +77,7 @@ struct Workspace::Impl {
                 .zero_row = zero_row.data()},
         input_h(network.plan.input_h),
         input_w(network.plan.input_w),
-        embedding_size(network.plan.head.layer->out_c) {
+        embedding_size(network.plan.tail.head->out_c) {
     const std::size_t rows = padded(network.plan.rows_size, kCacheLine);
     const std::size_t depthwise = padded(network.plan.depthwise_size, kCacheLine);
     for (int t = 0; t < threads; ++t) {
@@ -112,49 +112,68 @@ void run_stem(const RunContext& context, const float* planes, float* tensor) {
   });
 }
 
-/// Head and global average pooling, panel by panel: the head's map, the widest of the network, is never stored.
-void run_head(const RunContext& context, const float* input, float* features) {
+/// One panel of the head, pooled: the head's map, the widest of the network, is never stored.
+void run_head_panel(const RunContext& context, const TailStep& step, const ThreadBuffers& thread, const float* input,
+                    float* features) {
+  const LayerTimer timer(thread, context.plan.tail.head_index);
   const TensorPlan& in = context.plan.features;
-  const Layer& layer = *context.plan.head.layer;
+  const Layer& layer = *context.plan.tail.head;
   const int lanes = context.plan.lanes;
-  const auto& panels = context.plan.head.panels;
-  run_split(context, static_cast<int>(panels.size()), [&](Range mine, int thread) {
-    const LayerTimer timer(context.threads[thread], context.plan.head.index);
-    float* map = context.threads[thread].head;  // [panel vectors][pixels][V]
-    const std::ptrdiff_t block = std::ptrdiff_t{in.pixels()} * lanes;
-    for (int i = mine.begin; i < mine.end; ++i) {
-      const PanelPlan& panel = panels[i];
-      context.kernels.pointwise({.input = input,
-                                 .input_block_stride = in.block_stride,
-                                 .weights = context.arena + panel.weights,
-                                 .bias = context.arena + panel.bias,
-                                 .output = {.data = map, .block_stride = block},
-                                 .in_c = in.c,
-                                 .pixels = in.pixels(),
-                                 .vectors = panel.vectors,
-                                 .clamp_min = layer.clamp.min,
-                                 .clamp_max = layer.clamp.max,
-                                 .prefetch = context.arena + panel.weights + kPrefetchDistance});
-      for (int v = 0; v < panel.vectors; ++v) {
-        float* pooled = features + (panel.first_vector + v) * lanes;
-        context.kernels.sum_pixels(map + v * block, in.pixels(), pooled);
-        for (int l = 0; l < lanes; ++l) pooled[l] /= static_cast<float>(in.pixels());
+  const PanelPlan& panel = step.head;
+  const std::ptrdiff_t block = std::ptrdiff_t{in.pixels()} * lanes;
+  // What is fetched on the way: this step's part of the classifier and the next step's panel.
+  const std::size_t panel_end = panel.weights + std::size_t(in.c) * panel.vectors * lanes;
+  context.kernels.pointwise({.input = input,
+                             .input_block_stride = in.block_stride,
+                             .weights = context.arena + panel.weights,
+                             .bias = context.arena + panel.bias,
+                             .output = {.data = thread.head, .block_stride = block},
+                             .in_c = in.c,
+                             .pixels = in.pixels(),
+                             .vectors = panel.vectors,
+                             .clamp_min = layer.clamp.min,
+                             .clamp_max = layer.clamp.max,
+                             .prefetch = context.arena + panel_end,
+                             .prefetch_floats = static_cast<std::ptrdiff_t>(step.end - panel.weights)});
+  for (int v = 0; v < panel.vectors; ++v) {
+    float* pooled = features + (panel.first_vector + v) * lanes;
+    context.kernels.sum_pixels(thread.head + v * block, in.pixels(), pooled);
+    for (int l = 0; l < lanes; ++l) pooled[l] /= static_cast<float>(in.pixels());
+  }
+}
+
+/// Adds the classifier's products with the channels of one head panel to `logits` [logits_size].
+void run_classifier_part(const RunContext& context, const TailStep& step, const ThreadBuffers& thread,
+                         const float* features, float* logits) {
+  const LayerTimer timer(thread, context.plan.tail.classifier_index);
+  const int outs = kernels::kLinearVectors * context.plan.lanes;
+  for (int p = 0; p < context.plan.tail.classifier_panels; ++p)
+    context.kernels.linear({.input = features + step.head.first_vector * context.plan.lanes,
+                            .weights = context.arena + step.classifier + std::size_t(p) * outs * step.channels,
+                            .output = logits + p * outs,
+                            .in_c = step.channels});
+}
+
+/// Head, global average pooling and classifier, step by step.
+/// @param partial [groups][logits_size]; the first becomes the logits.
+void run_tail(const RunContext& context, const float* input, float* features, float* partial) {
+  const TailPlan& tail = context.plan.tail;
+  run_split(context, tail.groups, [&](Range groups, int thread) {
+    for (int g = groups.begin; g < groups.end; ++g) {
+      float* logits = partial + g * tail.logits_size;
+      if (g == 0)
+        std::copy_n(context.arena + tail.classifier_bias, tail.logits_size, logits);
+      else
+        std::fill_n(logits, tail.logits_size, 0.0f);
+      const Range steps = split(static_cast<int>(tail.steps.size()), tail.groups, g);
+      for (int i = steps.begin; i < steps.end; ++i) {
+        run_head_panel(context, tail.steps[i], context.threads[thread], input, features);
+        run_classifier_part(context, tail.steps[i], context.threads[thread], features, logits);
       }
     }
   });
-}
-
-void run_classifier(const RunContext& context, const float* features, float* logits) {
-  const auto& panels = context.plan.classifier.panels;
-  run_split(context, static_cast<int>(panels.size()), [&](Range mine, int thread) {
-    const LayerTimer timer(context.threads[thread], context.plan.classifier.index);
-    for (int i = mine.begin; i < mine.end; ++i)
-      context.kernels.linear({.input = features,
-                              .weights = context.arena + panels[i].weights,
-                              .bias = context.arena + panels[i].bias,
-                              .output = logits + panels[i].first_vector * context.plan.lanes,
-                              .in_c = context.plan.classifier.layer->in_c});
-  });
+  for (int g = 1; g < tail.groups; ++g)
+    for (std::size_t i = 0; i < tail.logits_size; ++i) partial[i] += partial[g * tail.logits_size + i];
 }
 
 }  // namespace
@@ -169,8 +188,8 @@ const Model& Network::model() const { return impl_->model; }
 Isa Network::isa() const { return impl_->isa; }
 int Network::input_h() const { return impl_->plan.input_h; }
 int Network::input_w() const { return impl_->plan.input_w; }
-int Network::num_classes() const { return impl_->plan.classifier.layer->out_c; }
-int Network::embedding_size() const { return impl_->plan.head.layer->out_c; }
+int Network::num_classes() const { return impl_->plan.tail.classifier->out_c; }
+int Network::embedding_size() const { return impl_->plan.tail.head->out_c; }
 std::int64_t Network::multiply_adds() const { return impl_->plan.multiply_adds; }
 
 /// The paper's order (Sandler et al. 2018, Table 2): a full convolution, bottlenecks, a 1x1 convolution, average
@@ -195,8 +214,7 @@ void Network::forward(Workspace& workspace, std::span<float> logits) const {
     run_block(context, block, current, next);
     advance();
   }
-  run_head(context, current, w.features.data());
-  run_classifier(context, w.features.data(), w.logits.data());
+  run_tail(context, current, w.features.data(), w.logits.data());
   std::copy_n(w.logits.data(), logits.size(), logits.begin());
 }
 

@@ -1,6 +1,7 @@
 // Fills the arena: every panel of the plan, in its order.
 #include <span>
 
+#include "kernels/kernels.h"
 #include "kernels/packing.h"
 #include "model/plan.h"
 
@@ -42,6 +43,20 @@ class Packer {
     }
   }
 
+  void pack(const TailPlan& tail) {
+    const Layer& classifier = *tail.classifier;
+    kernels::pack_bias(model_.bias(classifier), 0, static_cast<int>(tail.logits_size), arena_ + tail.classifier_bias);
+    const int outs = kernels::kLinearVectors * lanes_;
+    for (const TailStep& step : tail.steps) {
+      pack(*tail.head, {step.head});
+      for (int p = 0; p < tail.classifier_panels; ++p)
+        kernels::pack_panel(model_.weight(classifier), classifier.out_c, classifier.in_c,
+                            {.first_out = p * outs, .outs = outs, .first_in = step.head.first_vector * lanes_,
+                             .ins = step.channels},
+                            arena_ + step.classifier + std::size_t(p) * outs * step.channels);
+    }
+  }
+
  private:
   const Model& model_;
   int lanes_;
@@ -54,8 +69,7 @@ void pack_weights(const NetworkPlan& plan, const Model& model, float* arena) {
   Packer packer(model, plan.lanes, arena);
   packer.pack(*plan.stem.layer, plan.stem.panels);
   for (const BlockPlan& block : plan.blocks) packer.pack(block, *plan.stem.layer);
-  packer.pack(*plan.head.layer, plan.head.panels);
-  packer.pack(*plan.classifier.layer, plan.classifier.panels);
+  packer.pack(plan.tail);
 }
 
 }  // namespace mnv2

@@ -21,6 +21,9 @@ constexpr int kBandRows = 4;
 // Hidden channels of a chunk, about: its two buffers and its weights should stay in the L2 cache.
 constexpr int kChunkChannels = 96;
 
+// Parts of the tail that threads can take: more serve more threads and cost more additions at the end.
+constexpr int kTailGroups = 16;
+
 int divide_up(int a, int b) { return (a + b - 1) / b; }
 
 int conv_out(int in, int stride) { return (in - 1) / stride + 1; }  // kernel 3, padding 1
@@ -169,15 +172,28 @@ class Planner {
 
   void plan_tail(const TensorPlan& features) {
     plan_.features = features;
-    plan_.head = {&architecture_.head, plan_.layers, take_panels(0, divide_up(architecture_.head.out_c, lanes_), features.c)};
     plan_.head_size = std::size_t(kMaxPanelVectors) * features.pixels() * lanes_;
-    count(architecture_.head, features, architecture_.head.in_c);
+    TailPlan& tail = plan_.tail;
+    tail.head = &architecture_.head;
+    tail.head_index = plan_.layers;
+    count(*tail.head, features, tail.head->in_c);
+    tail.classifier = &architecture_.classifier;
+    tail.classifier_index = plan_.layers++;
+    plan_.multiply_adds += std::int64_t{tail.classifier->in_c} * tail.classifier->out_c;
 
-    const Layer& classifier = architecture_.classifier;
-    plan_.classifier = {&classifier, plan_.layers++, {}};
-    for (int v = 0; v < divide_up(classifier.out_c, lanes_); v += kLinearVectors)
-      plan_.classifier.panels.push_back(take_panel(v, kLinearVectors, classifier.in_c));
-    plan_.multiply_adds += std::int64_t{classifier.in_c} * classifier.out_c;
+    const int panel_outs = kLinearVectors * lanes_;
+    tail.classifier_panels = divide_up(tail.classifier->out_c, panel_outs);
+    tail.logits_size = std::size_t(tail.classifier_panels) * panel_outs;
+    tail.classifier_bias = arena_.take(tail.logits_size);
+    const int vectors = divide_up(tail.head->out_c, lanes_);
+    for (int v = 0; v < vectors; v += kMaxPanelVectors) {
+      TailStep step{.head = take_panel(v, std::min(kMaxPanelVectors, vectors - v), features.c)};
+      step.channels = std::min(step.head.vectors * lanes_, tail.head->out_c - v * lanes_);
+      step.classifier = arena_.take(tail.logits_size * step.channels);
+      step.end = arena_.size();
+      tail.steps.push_back(step);
+    }
+    tail.groups = std::min(kTailGroups, static_cast<int>(tail.steps.size()));
   }
 
   PanelPlan take_panel(int first_vector, int vectors, int in_c) {

@@ -82,6 +82,29 @@ struct DensePlan {
   std::vector<PanelPlan> panels;
 };
 
+/// A panel of the head and the part of the classifier that its channels meet: pooled, they are multiplied at once, so
+/// that the classifier's weights, most of what is left to read, come while the head computes.
+struct TailStep {
+  PanelPlan head;
+  int channels = 0;            // of the panel, without padding
+  std::size_t classifier = 0;  // offset in the arena of [classifier_panels][channels][kLinearVectors * V]
+  std::size_t end = 0;         // where the step's weights end in the arena
+};
+
+/// Head, global average pooling and classifier. The steps are cut into `groups` whose logits are added up in the end:
+/// the cut depends on the network alone, so the sums do not depend on the threads.
+struct TailPlan {
+  const Layer* head = nullptr;
+  const Layer* classifier = nullptr;
+  int head_index = 0;        // in Architecture::layers()
+  int classifier_index = 0;  // in Architecture::layers()
+  std::vector<TailStep> steps;
+  int groups = 0;
+  int classifier_panels = 0;
+  std::size_t classifier_bias = 0;  // offset in the arena of [logits_size]
+  std::size_t logits_size = 0;      // floats, padded to panels
+};
+
 struct NetworkPlan {
   int lanes = 0;  // V
   int input_h = 0;
@@ -94,8 +117,7 @@ struct NetworkPlan {
   DensePlan stem;          // no panels when block 0 fuses it
   std::vector<BlockPlan> blocks;
   TensorPlan features;  // the head's input
-  DensePlan head;
-  DensePlan classifier;  // panels of kLinearVectors vectors
+  TailPlan tail;
 
   std::size_t arena_size = 0;       // floats
   std::size_t activation_size = 0;  // floats of the largest stored activation

@@ -144,7 +144,8 @@ class BlockRun {
                                   .vectors = panel.vectors,
                                   .clamp_min = clamp.min,
                                   .clamp_max = clamp.max,
-                                  .prefetch = prefetch_after(panel)});
+                                  .prefetch = prefetch_after(panel),
+                                  .prefetch_floats = std::ptrdiff_t{panel.vectors} * lanes_ * b_.input.c});
       y += run;
     }
   }
@@ -197,7 +198,8 @@ class BlockRun {
                          .accumulate = !first_chunk,
                          .clamp_min = clamp.min,
                          .clamp_max = clamp.max,
-                         .prefetch = prefetch_after(panel)};
+                         .prefetch = prefetch_after(panel),
+                         .prefetch_floats = std::ptrdiff_t{panel.vectors} * lanes_ * chunk.channels};
       // The kernel only reads the residual; one type of map serves both.
       if (b_.block->residual && last_chunk)
         args.residual =
