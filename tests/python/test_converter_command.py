@@ -177,6 +177,12 @@ class Output(ConverterCase):
             self.assertEqual(status, 0, stderr)
             self.assertEqual(f"assumed {json.dumps(table)}" in stderr, said, stderr)
 
+    def test_the_width_that_people_chose_is_said(self) -> None:
+        for width in (0.25, 0.35, 0.75):
+            network = random_network(4, num_classes=3, width_mult=width)
+            _, stderr = self.run_converter("--checkpoint", self.save(network.state_dict()))
+            self.assertIn(f"default table, width_mult {width}, round_nearest 8", stderr)
+
 
 class CommandLine(unittest.TestCase):
     def run_script(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -197,6 +203,7 @@ class CommandLine(unittest.TestCase):
         result = self.run_script("--checkpoint", "nowhere.pth", "--output", "x")
         self.assertEqual((result.returncode, result.stdout), (1, ""))
         self.assertEqual(result.stderr, "convert_torchvision.py: nowhere.pth: No such file or directory\n")
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
