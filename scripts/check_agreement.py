@@ -72,7 +72,7 @@ def torch_logits(checkpoint: Path, images: Sequence[Path]) -> list:
     transform = transforms.Compose([
         transforms.Resize(256), transforms.CenterCrop(224), transforms.ToTensor(),
         transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))])
-    with torch.inference_mode():
+    with torch.no_grad():
         return [network(transform(Image.open(image).convert("RGB"))[None])[0].double().numpy() for image in images]
 
 

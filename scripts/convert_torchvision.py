@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Optional, Sequence
 
@@ -20,7 +21,7 @@ from mnv2_labels import LabelsError, imagenet_labels, read_labels
 from mnv2_layouts import LayoutError, recognise_torchvision_v2
 from mnv2_model_file import ModelFileError, Preprocessing, make_metadata, read_model_file, write_model_file
 
-MAX_SIDE = 16384  # pixels; the program's own limit for resize and crop
+MAX_RESIZE, MAX_CROP = 16384, 4096  # pixels; the program's own limits
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,9 @@ def parse_weights(text: str) -> str:
     return name
 
 
-def parse_side(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= MAX_SIDE:
-        raise argparse.ArgumentTypeError(f"{text!r}, expected 1 to {MAX_SIDE} pixels")
+def parse_side(text: str, limit: int) -> int:
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= limit):
+        raise argparse.ArgumentTypeError(f"{text!r}, expected 1 to {limit} pixels")
     return int(text)
 
 
@@ -78,9 +79,9 @@ def parse_arguments(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
                         help="a state_dict of torchvision's mobilenet_v2, saved alone or under `state_dict` or `model`")
     parser.add_argument("--labels", type=Path, metavar="FILE",
                         help="class names: text with one a line, or JSON (default: ImageNet's for 1000 classes)")
-    parser.add_argument("--resize", type=parse_side, metavar="N",
+    parser.add_argument("--resize", type=partial(parse_side, limit=MAX_RESIZE), metavar="N",
                         help="short side after resizing, in pixels (default: that of the weights, else 256)")
-    parser.add_argument("--crop", type=parse_side, metavar="N", default=224,
+    parser.add_argument("--crop", type=partial(parse_side, limit=MAX_CROP), metavar="N", default=224,
                         help="side of the central crop, in pixels (default: 224)")
     parser.add_argument("--inverted-residual-setting", type=parse_rows, metavar="JSON",
                         help="the [[t, c, n, s], ...] the network was built with; a checkpoint does not hold the "
@@ -118,6 +119,18 @@ def find_labels(path: Optional[Path], classes: int) -> Optional[list[str]]:
     return labels
 
 
+def check_output(output: Path, checkpoint: Path) -> None:
+    """Refuses what the written file must not replace: above all a device such as /dev/null, when root runs this."""
+    if output.is_dir():
+        raise ConvertError(f"{output}: --output is a directory, expected the name of a file")
+    if not output.parent.is_dir():
+        raise ConvertError(f"{output}: there is no directory {output.parent} to write to")
+    if output.exists() and not output.is_file():
+        raise ConvertError(f"{output}: --output is no regular file")
+    if output.exists() and checkpoint.exists() and output.samefile(checkpoint):
+        raise ConvertError(f"{output}: --output is the checkpoint itself")
+
+
 def write_checked(output: Path, metadata: dict[str, str], tensors: dict[str, np.ndarray]) -> int:
     """Writes a temporary file beside `output`, reads it back, compares, and renames it. Returns its size in bytes."""
     temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
@@ -132,6 +145,8 @@ def write_checked(output: Path, metadata: dict[str, str], tensors: dict[str, np.
         size = temporary.stat().st_size
         os.replace(temporary, output)
         return size
+    except OSError as error:
+        raise ConvertError(f"{output}: cannot write: {error.strerror or error}") from None
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -152,9 +167,7 @@ def convert(options: argparse.Namespace) -> None:
     else:
         path, resize = options.checkpoint, Preprocessing.resize
         source = "checkpoint " + os.fsencode(path.name).decode(errors="replace")
-    if options.output.exists() and options.output.samefile(path):
-        raise ConvertError(f"{options.output}: --output is the checkpoint itself")
-
+    check_output(options.output, path)
     checkpoint = load_checkpoint(path)
     try:
         recognised = recognise_torchvision_v2(checkpoint.tensors, options.inverted_residual_setting)

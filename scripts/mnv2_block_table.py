@@ -76,8 +76,9 @@ def fit_scaling(channels: Sequence[tuple[int, int]], last: int) -> Optional[tupl
         if last > make_divisible(LAST_CHANNELS, divisor):
             lowest = max(lowest, _smallest_width(LAST_CHANNELS, last, divisor))
         if scales(lowest):
-            shorter = (math.ceil(lowest * 10 ** digits) / 10 ** digits for digits in range(7))
-            return next((width for width in shorter if scales(width)), lowest), divisor
+            # Every width from `lowest` to some other gives these channels; people choose 0.25, 0.35, 0.75, 1.4.
+            plain = (math.ceil(lowest * steps) / steps for steps in (4, 10, 20, 100, 10 ** 3, 10 ** 4, 10 ** 5, 10 ** 6))
+            return next((width for width in plain if scales(width)), lowest), divisor
     return None
 
 

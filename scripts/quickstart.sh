@@ -109,9 +109,10 @@ main() {
   choose_python
 
   say "Building build/mnv2-classify (Release)"
-  if [[ ! -f $root/build/CMakeCache.txt ]]; then
-    configure "$root/build" -DCMAKE_BUILD_TYPE=Release -DMNV2_BUILD_TESTS=OFF
-  fi
+  local options=(-DCMAKE_BUILD_TYPE=Release)
+  # A cache alone proves nothing: a configuration that failed or was stopped leaves one.
+  [[ -f $root/build/build.ninja || -f $root/build/Makefile ]] || options+=(-DMNV2_BUILD_TESTS=OFF)
+  configure "$root/build" "${options[@]}"
   build "$root/build" --target mnv2-classify
   make_model
 

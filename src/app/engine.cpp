@@ -23,14 +23,14 @@ Engine load_engine(const Plan& plan) {
   Preprocessing preprocessing = model.preprocessing();
   preprocessing.resize = plan.resize.value_or(preprocessing.resize);
   preprocessing.crop = plan.crop.value_or(preprocessing.crop);
+  stopwatch.lap_ms();
+  Network network(model, {.isa = plan.isa, .input_h = preprocessing.crop, .input_w = preprocessing.crop});
+  const double pack_ms = stopwatch.lap_ms();
   if (preprocessing.crop > preprocessing.resize) {
     log_warning("the crop of " + std::to_string(preprocessing.crop) +
                 " pixels is larger than the resized image (" + std::to_string(preprocessing.resize) +
                 "): it gets black borders; --resize changes that");
   }
-  stopwatch.lap_ms();
-  Network network(model, {.isa = plan.isa, .input_h = preprocessing.crop, .input_w = preprocessing.crop});
-  const double pack_ms = stopwatch.lap_ms();
   return {std::move(network), Preprocessor(preprocessing, plan.isa), std::move(labels), load_ms, pack_ms};
 }
 

@@ -2,12 +2,15 @@
 
 #include <condition_variable>
 #include <deque>
+#include <exception>
+#include <memory>
 #include <mutex>
 #include <new>
 #include <optional>
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "app/classifier.h"
@@ -108,7 +111,7 @@ class Exchange {
   std::optional<Result> next() {
     std::unique_lock lock(mutex_);
     std::optional<Result>& slot = results_[written_ % results_.size()];
-    ready_.wait(lock, [&] { return slot || (stopped_ && written_ == taken_); });
+    ready_.wait(lock, [&] { return slot || failure_ || (stopped_ && written_ == taken_); });
     if (!slot) return std::nullopt;
     std::optional<Result> result = std::move(slot);
     slot.reset();
@@ -124,6 +127,20 @@ class Exchange {
     room_.notify_all();
   }
 
+  /// For workers: what keeps one from putting a result. The run ends; rethrow() tells.
+  void fail(std::exception_ptr failure) {
+    const std::scoped_lock lock(mutex_);
+    failure_ = std::move(failure);
+    stopped_ = true;
+    room_.notify_all();
+    ready_.notify_one();
+  }
+
+  /// For the writing thread, after the workers have ended.
+  void rethrow() const {
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
  private:
   std::mutex input_mutex_;  // taken before mutex_
   InputWalker& inputs_;
@@ -135,12 +152,49 @@ class Exchange {
   std::size_t taken_ = 0;                       // jobs handed out
   std::size_t written_ = 0;                     // results given to the writing thread
   bool stopped_ = false;
+  std::exception_ptr failure_;
 };
 
-void work(Exchange& exchange, Classifier& classifier, Layout layout) {
-  while (std::optional<Exchange::Job> job = exchange.take())
-    exchange.put(job->number, classify_to_result(classifier, job->input, layout));
-}
+/// Threads that end before what they work on does, also when an exception passes by.
+class Workers {
+ public:
+  explicit Workers(Exchange& exchange) : exchange_(exchange) {}
+  ~Workers() { join(); }
+  Workers(const Workers&) = delete;
+  Workers& operator=(const Workers&) = delete;
+
+  /// Starts a thread for each classifier, fewer where the system refuses. @return how many
+  std::size_t start(std::deque<Classifier>& classifiers, Layout layout) {
+    threads_.reserve(classifiers.size());
+    try {
+      for (Classifier& classifier : classifiers)
+        threads_.emplace_back([&classifier, layout, this] { work(classifier, layout); });
+    } catch (const std::system_error&) {
+      log_warning("only " + std::to_string(threads_.size()) + " of " + std::to_string(classifiers.size()) +
+                  " threads could be started");
+    }
+    return threads_.size();
+  }
+
+  void join() {
+    exchange_.stop();
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+  }
+
+ private:
+  void work(Classifier& classifier, Layout layout) {
+    try {
+      while (std::optional<Exchange::Job> job = exchange_.take())
+        exchange_.put(job->number, classify_to_result(classifier, job->input, layout));
+    } catch (...) {  // out of it, an exception would end the process without a word
+      exchange_.fail(std::current_exception());
+    }
+  }
+
+  Exchange& exchange_;
+  std::vector<std::thread> threads_;
+};
 
 void classify_in_turn(Classifier& classifier, InputWalker& inputs, Layout layout, Output& output,
                       ResultWriter& writer) {
@@ -155,16 +209,9 @@ void classify_in_parallel(std::deque<Classifier>& classifiers, InputWalker& inpu
                           Output& output, ResultWriter& writer) {
   // Room for each worker to be some images ahead of the slowest one.
   Exchange exchange(inputs, 8 * classifiers.size());
-  std::vector<std::thread> workers;
-  for (Classifier& classifier : classifiers) {
-    try {
-      workers.emplace_back([&] { work(exchange, classifier, layout); });
-    } catch (const std::system_error&) {
-      if (workers.empty()) throw;
-      log_warning("only " + std::to_string(workers.size()) + " threads could be started");
-      break;
-    }
-  }
+  Workers workers(exchange);
+  if (workers.start(classifiers, layout) == 0)
+    return classify_in_turn(classifiers.front(), inputs, layout, output, writer);
   while (const std::optional<Result> result = exchange.next()) {
     if (output.state() != Output::State::open) {
       exchange.stop();  // and drain what the workers still finish
@@ -172,7 +219,18 @@ void classify_in_parallel(std::deque<Classifier>& classifiers, InputWalker& inpu
     }
     writer.write(*result);
   }
-  for (std::thread& worker : workers) worker.join();
+  workers.join();
+  exchange.rethrow();
+}
+
+/// With its kernels split over the plan's threads, or on one thread where the system refuses more.
+std::unique_ptr<Classifier> make_classifier(const Engine& engine, const Plan& plan) {
+  try {
+    return std::make_unique<Classifier>(engine, plan, plan.threads);
+  } catch (const std::system_error&) {
+    log_warning("the system refuses " + std::to_string(plan.threads) + " threads: using one");
+    return std::make_unique<Classifier>(engine, plan, 1);
+  }
 }
 
 }  // namespace
@@ -181,8 +239,8 @@ PipelineResult classify_all(const Engine& engine, const Plan& plan, Output& outp
   InputWalker inputs(plan.inputs, [](const std::string& message) { log_warning(message); });
   ResultWriter writer(output, plan);
   if (plan.single_image || plan.threads == 1) {
-    Classifier classifier(engine, plan, plan.threads);
-    classify_in_turn(classifier, inputs, plan.layout, output, writer);
+    const std::unique_ptr<Classifier> classifier = make_classifier(engine, plan);
+    classify_in_turn(*classifier, inputs, plan.layout, output, writer);
   } else {
     std::deque<Classifier> classifiers;
     for (int i = 0; i < plan.threads; ++i) classifiers.emplace_back(engine, plan, 1);

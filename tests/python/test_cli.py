@@ -478,6 +478,12 @@ class ModelFile(Case):
             self.assertIn("bad.safetensors", err)
         self.run_program("-m", str(self.folder), image, status=3)
 
+    def test_a_crop_that_the_engine_does_not_take_is_one_line(self):
+        model = str(self.folder / "large.safetensors")
+        subprocess.run([MAKE_MODEL, model, "--crop", "5000"], check=True)
+        _, err = self.run_program("-m", model, self.make("a.png"), status=3)
+        self.assertEqual(err.count("\n"), 1, err)
+
 
 class Speed(Case):
     def isas(self):
@@ -520,6 +526,18 @@ class Speed(Case):
             expected = self.run_program("-t", "1", *inputs, status=status)
             for threads in ("2", "3", "8", "64"):
                 self.assertEqual(self.run_program("-t", threads, *inputs, status=status), expected)
+
+    def test_without_threads_to_be_had(self):
+        """No room for a second stack: the work is done on the thread that is there."""
+        def huge_stacks():
+            resource.setrlimit(resource.RLIMIT_STACK, (1 << 46, resource.getrlimit(resource.RLIMIT_STACK)[1]))
+
+        folder = self.make_folder(3)
+        for inputs in ([folder], [folder + "/0001.png"]):
+            expected, _ = self.run_program("-t", "1", *inputs)
+            out, err = self.run_program("-t", "4", *inputs, preexec_fn=huge_stacks)
+            self.assertEqual(out, expected)
+            self.assertIn(" threads", err)
 
     def test_bench_without_an_image(self):
         out, _ = self.run_program("--bench", "--bench-seconds", "0.1", "-t", "1")

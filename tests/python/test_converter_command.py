@@ -148,12 +148,20 @@ class Output(ConverterCase):
         path = self.save(state())
         self.output.write_text("kept")
         with mock.patch("os.fsync", side_effect=OSError(28, "No space left on device")):
-            self.assert_refused(path, "No space left on device")
+            self.assert_refused(path, f"{self.output}: cannot write: No space left on device")
         self.assertEqual(self.output.read_text(), "kept")
-        self.output = self.folder / "nowhere" / "model.safetensors"
-        self.assert_refused(path, "No such file or directory")
-        self.output = path
-        self.assert_refused(path, "--output is the checkpoint itself")
+
+    def test_what_is_no_place_for_a_file(self) -> None:
+        path = self.save(state())
+        fifo = self.folder / "fifo"  # stands for /dev/null, which a test had better not put at risk
+        os.mkfifo(fifo)
+        for output, message in ((self.folder / "nowhere" / "x", f"there is no directory {self.folder / 'nowhere'}"),
+                                (self.folder, "--output is a directory"), (Path(""), "--output is a directory"),
+                                (fifo, "--output is no regular file"), (path, "--output is the checkpoint itself")):
+            with self.subTest(message=message):
+                self.output = output
+                self.assert_refused(path, message)
+        self.assertTrue(fifo.is_fifo())
 
     def test_file_name_that_is_not_utf8(self) -> None:
         path = self.folder / os.fsdecode(b"caf\xe9.pth")
@@ -169,6 +177,12 @@ class Output(ConverterCase):
             self.assertEqual(status, 0, stderr)
             self.assertEqual(f"assumed {json.dumps(table)}" in stderr, said, stderr)
 
+    def test_the_width_that_people_chose_is_said(self) -> None:
+        for width in (0.25, 0.35, 0.75):
+            network = random_network(4, num_classes=3, width_mult=width)
+            _, stderr = self.run_converter("--checkpoint", self.save(network.state_dict()))
+            self.assertIn(f"default table, width_mult {width}, round_nearest 8", stderr)
+
 
 class CommandLine(unittest.TestCase):
     def run_script(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -178,7 +192,8 @@ class CommandLine(unittest.TestCase):
     def test_usage(self) -> None:
         for arguments in ([], ["--output"], ["--output", "x", "--weights", "IMAGENET1K_V3"], ["--output", "x", "--resize", "0"],
                           ["--output", "x", "--weights", "DEFAULT", "--checkpoint", "y"], ["--output", "x", "--crop", "-1"],
-                          ["--output", "x", "surplus"], ["--out", "x"], ["--output", "x", "--crop", "99999"]):
+                          ["--output", "x", "surplus"], ["--out", "x"], ["--output", "x", "--crop", "4097"],
+                          ["--output", "x", "--resize", "16385"], ["--output", "x", "--crop", "\u0663"]):
             result = self.run_script(*arguments)
             self.assertEqual((result.returncode, result.stdout), (2, ""), arguments)
             self.assertIn("usage: convert_torchvision.py", result.stderr)
@@ -188,6 +203,7 @@ class CommandLine(unittest.TestCase):
         result = self.run_script("--checkpoint", "nowhere.pth", "--output", "x")
         self.assertEqual((result.returncode, result.stdout), (1, ""))
         self.assertEqual(result.stderr, "convert_torchvision.py: nowhere.pth: No such file or directory\n")
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -52,6 +53,56 @@ class ShellScripts(unittest.TestCase):
             result = run(SCRIPTS / "quickstart.sh", *arguments, env={**os.environ, **environment})
             self.assertEqual((result.returncode, result.stdout), (1, ""))
             self.assertEqual(result.stderr, "quickstart.sh: nowhere.pth: no such checkpoint\n")
+
+
+class Quickstart(unittest.TestCase):
+    """The script in a tree of its own, with a cmake that only notes how it is called."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = Path(folder.name) / "a clone"
+        shutil.copytree(SCRIPTS, self.root / "scripts")
+        (self.root / "models").mkdir()
+        (self.root / "models/mobilenet_v2.safetensors").touch()
+        (self.root / "build").mkdir()
+        self.write_tool("cmake", 'echo "$@" >>"$ROOT/calls"')
+        self.write_tool("dpkg-query", "echo install ok installed")
+        program = self.root / "build/mnv2-classify"
+        program.write_text('#!/bin/sh\necho "$@"\n')
+        program.chmod(0o755)
+
+    def write_tool(self, name: str, command: str) -> None:
+        tool = self.root / "bin" / name
+        tool.parent.mkdir(exist_ok=True)
+        tool.write_text(f"#!/bin/sh\n{command}\n")
+        tool.chmod(0o755)
+
+    def quickstart(self) -> list[str]:
+        """Runs it to the end; returns how cmake was called."""
+        (self.root / "calls").unlink(missing_ok=True)
+        environment = {"PATH": f"{self.root / 'bin'}:{os.environ['PATH']}", "ROOT": str(self.root), "PYTHON": sys.executable}
+        result = run(self.root / "scripts/quickstart.sh", "a b.jpg", env=environment)
+        self.assertEqual((result.returncode, result.stdout),
+                         (0, f"--model {self.root}/models/mobilenet_v2.safetensors -- a b.jpg\n"), result.stderr)
+        return (self.root / "calls").read_text().splitlines()
+
+    def test_release_without_tests(self) -> None:
+        configure, build = self.quickstart()
+        self.assertIn("-DCMAKE_BUILD_TYPE=Release", configure)
+        self.assertIn("-DMNV2_BUILD_TESTS=OFF", configure)
+        self.assertIn(f"--build {self.root}/build", build)
+
+    def test_after_a_configuration_that_failed(self) -> None:
+        (self.root / "build/CMakeCache.txt").touch()
+        configure, _ = self.quickstart()
+        self.assertIn("-DMNV2_BUILD_TESTS=OFF", configure)
+
+    def test_keeps_the_tests_of_a_build_that_has_them(self) -> None:
+        (self.root / "build/build.ninja").touch()
+        configure, _ = self.quickstart()
+        self.assertIn("-DCMAKE_BUILD_TYPE=Release", configure)
+        self.assertNotIn("MNV2_BUILD_TESTS", configure)
 
 
 class SamplePicture(unittest.TestCase):

@@ -1,0 +1,82 @@
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <new>
+#include <string>
+
+#include "app/engine.h"
+#include "app/pipeline.h"
+#include "support/catch.h"
+#include "support/model_builder.h"
+#include "support/temp_dir.h"
+
+using namespace mnv2::app;
+using mnv2::test::TempDir;
+
+namespace {
+
+// Memory that runs out on the workers' threads only: the test's own thread must be able to report.
+thread_local bool is_test_thread = false;
+std::atomic<bool> is_armed{false};
+std::atomic<int> allocations_left{0};
+
+bool allocation_fails() { return !is_test_thread && is_armed.load() && allocations_left.fetch_sub(1) <= 0; }
+
+}  // namespace
+
+// Not inlined: where g++ 12 sees through one of a pair, it takes malloc and delete, or new and free, for a
+// mismatch.
+[[gnu::noinline]] void* operator new(std::size_t bytes) {
+  void* memory = allocation_fails() ? nullptr : std::malloc(bytes);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+
+TEST_CASE("workers that run out of memory end the run with an exception, not the process") {
+  const TempDir folder;
+  const auto model = folder / "tiny.safetensors";
+  mnv2::test::write_file(model, mnv2::test::serialize_model(mnv2::test::tiny_architecture(10)));
+  const std::string photos = (folder / "a name too long to be stored inside a string").string();
+  std::filesystem::create_directory(photos);
+  for (int i = 0; i < 20; ++i) mnv2::test::write_file(photos + "/" + std::to_string(i) + ".png", "no image");
+
+  Plan plan;
+  plan.model.flag = model.string();
+  plan.inputs = {photos, photos};
+  plan.layout = Layout::text;  // nlohmann/json allocates in its destructor, which may not throw
+  plan.threads = 2;
+  plan.log_failures = false;
+  plan.max_pixels = 1;
+  plan.isa = mnv2::best_isa();
+  const Engine engine = load_engine(plan);
+  is_test_thread = true;
+  const auto output = folder / "records";
+  int survived = 0, ended = 0;
+  for (int allocations = 0; allocations < 4000; allocations = allocations * 9 / 8 + 1) {
+    std::FILE* file = std::fopen(output.c_str(), "wb");
+    REQUIRE(file != nullptr);
+    Output records(fileno(file));
+    allocations_left = allocations;
+    is_armed = true;
+    std::size_t written = 0;
+    try {
+      written = classify_all(engine, plan, records).records;
+      ++survived;
+      CHECK(written == 40);
+    } catch (const std::bad_alloc&) {
+      ++ended;
+    }
+    is_armed = false;
+    std::fclose(file);
+    std::ifstream lines(output);
+    std::size_t whole = 0;
+    for (std::string line; std::getline(lines, line); ++whole) CHECK(line.rfind(photos, 0) == 0);
+    CHECK((whole == written || written == 0));
+  }
+  CHECK(ended > 0);
+  CHECK(survived > 0);
+}
