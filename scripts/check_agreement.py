@@ -7,6 +7,10 @@ model file. Both see only the image files. Exits with 1 where they disagree.
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    import mnv2_interpreter
+    mnv2_interpreter.need("torch", "torchvision", "PIL")
+
 import argparse
 import csv
 import json

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    import mnv2_interpreter
+    mnv2_interpreter.need("numpy", "torch")
+
 import argparse
 import json
 import os

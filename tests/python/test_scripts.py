@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -53,6 +54,35 @@ class ShellScripts(unittest.TestCase):
             result = run(SCRIPTS / "quickstart.sh", *arguments, env={**os.environ, **environment})
             self.assertEqual((result.returncode, result.stdout), (1, ""))
             self.assertEqual(result.stderr, "quickstart.sh: nowhere.pth: no such checkpoint\n")
+
+
+class Interpreter(unittest.TestCase):
+    """Scripts whose first line starts a Python that lacks what they need; -S leaves out all installed modules."""
+
+    def bare_python(self) -> Path:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        bare = Path(folder.name) / "python"
+        bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n')
+        bare.chmod(0o755)
+        return bare
+
+    def test_another_one_takes_over(self) -> None:
+        if any(importlib.util.find_spec(name) is None for name in ("torch", "torchvision", "PIL")):
+            self.skipTest(f"{sys.executable} lacks the modules too")
+        for script in ("convert_torchvision.py", "check_agreement.py"):
+            result = run(self.bare_python(), SCRIPTS / script, "--help", env={**os.environ, "PYTHON": sys.executable})
+            self.assertEqual((result.returncode, result.stderr), (0, ""))
+            self.assertIn(f"usage: {script}", result.stdout)
+
+    def test_none_has_them(self) -> None:
+        bare = self.bare_python()
+        for script in ("convert_torchvision.py", "check_agreement.py"):
+            for python, said in ((bare, " has no module "), ("/nowhere/python", "/nowhere/python does not start: No such file")):
+                result = run(bare, SCRIPTS / script, "--help", env={**os.environ, "PYTHON": str(python)})
+                self.assertEqual((result.returncode, result.stdout, result.stderr.count("\n")), (1, "", 1), result.stderr)
+                self.assertTrue(result.stderr.startswith(f"{script}: "), result.stderr)
+                self.assertIn(said, result.stderr)
 
 
 class Quickstart(unittest.TestCase):
