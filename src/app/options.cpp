@@ -93,7 +93,7 @@ void add_flags(CLI::App& app, Options& options) {
          [&options](const std::string& text) {
            options.batch = parse_number_list("--batch", text, 1, kMaxBatch);
          },
-         "with --bench: so many images in a row, as of a folder, one for each thread at a time: 1,8,32 (1)")
+         "with --bench: so many images in a row, each on one thread, as of a folder: 1,8,32 (1)")
       ->type_name("N");
   app.add_option("--compare", options.compare,
                  "with --bench: the ratio to an earlier result of --bench -f json")
