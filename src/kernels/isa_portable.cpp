@@ -2,26 +2,11 @@
 // code made with these compiler flags can replace code that other CPUs run.
 #include "kernels/simd_portable.h"
 
-#include "kernels/depthwise-inl.h"
-#include "kernels/fma_peak-inl.h"
 #include "kernels/isa_tables.h"
-#include "kernels/pointwise-inl.h"
-#include "kernels/pooling-inl.h"
-#include "kernels/resize-inl.h"
-#include "kernels/stem-inl.h"
+#include "kernels/table-inl.h"
 
 namespace mnv2::kernels {
 
-const KernelTable kPortableKernels{
-    .isa = Isa::portable,
-    .lanes = Vec::kLanes,
-    .pointwise = pointwise,
-    .linear = linear,
-    .depthwise = depthwise,
-    .stem = stem,
-    .sum_pixels = sum_pixels,
-    .fma_peak = fma_peak,
-    .resize = kResizeKernels,
-};
+constinit const KernelTable kPortableKernels = make_table(Isa::portable);
 
 }  // namespace mnv2::kernels
