@@ -42,7 +42,7 @@ class Network {
 
   /// Runs the network on `workspace.input()`.
   /// @param logits [num_classes], written.
-  /// @throws Error{invalid_argument} when `logits` has another size.
+  /// @throws Error{invalid_argument} when `logits` has another size or `workspace` belongs to another network.
   /// The result does not depend on the number of threads of `workspace`, to the last bit.
   void forward(Workspace& workspace, std::span<float> logits) const;
 

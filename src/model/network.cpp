@@ -199,6 +199,8 @@ void Network::forward(Workspace& workspace, std::span<float> logits) const {
     throw Error(ErrorCode::invalid_argument, "logits: room for " + std::to_string(logits.size()) + ", expected " +
                                                  std::to_string(num_classes()));
   Workspace::Impl& w = *workspace.impl_;
+  if (&w.context.plan != &impl_->plan)
+    throw Error(ErrorCode::invalid_argument, "workspace: made for another network");
   const RunContext& context = w.context;
   const NetworkPlan& plan = impl_->plan;
   const float* current = w.planes.data();

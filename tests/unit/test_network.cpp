@@ -174,6 +174,9 @@ TEST_CASE("network: arguments out of range are refused") {
   std::vector<float> too_few(1);
   Workspace workspace(network);
   CHECK_THROWS_AS(network.forward(workspace, too_few), Error);
+  std::vector<float> logits(2);
+  CHECK_NOTHROW(network.forward(workspace, logits));
+  CHECK_THROWS_AS(Network(model).forward(workspace, logits), Error);
 }
 
 TEST_CASE("softmax and top_k") {
