@@ -29,24 +29,31 @@ SHARED = Path(os.environ.get("MNV2_SHARED_DIR", ROOT.parent / "shared"))
 sys.path.insert(0, str(ROOT / "scripts"))
 
 import convert_torchvision  # noqa: E402
+import mnv2_convert  # noqa: E402
 
 TOLERANCE = 1e-4  # of the largest |logit|
 torch.set_num_threads(1)  # the networks are small, and ctest runs several tests at a time
 
 
 def random_network(seed: int, **options: Any) -> MobileNetV2:
-    """A MobileNetV2 in eval mode with random weights and BatchNorm statistics, and activations of a sensible size.
+    """torchvision's MobileNetV2, randomised."""
+    torch.manual_seed(seed)
+    return randomise(MobileNetV2(**options))
+
+
+def randomise(network: torch.nn.Module) -> Any:
+    """`network` in eval mode with random weights and BatchNorm statistics, and activations of a sensible size.
 
     The statistics are measured on noise and then disturbed, because arbitrary ones would drive all activations into a
     clamp. A quarter of the channels have such small weights that BatchNorm's eps matters.
     """
-    torch.manual_seed(seed)
-    network = MobileNetV2(**options)
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, torch.nn.Conv2d):
                 quiet = torch.rand(module.out_channels) < 0.25
                 module.weight[quiet] *= 0.01
+                if module.bias is not None:
+                    module.bias.normal_(0.0, 0.5)
             elif isinstance(module, torch.nn.BatchNorm2d):
                 module.momentum = None  # plain averages
                 module.weight.uniform_(0.5, 1.5)
@@ -77,7 +84,8 @@ def strides_of(network: MobileNetV2) -> list[int]:
 
 
 def forward(metadata: dict[str, str], tensors: dict[str, np.ndarray], images: torch.Tensor) -> np.ndarray:
-    """Logits [N, classes] for normalised `images` [N, 3, H, W], from nothing but what a model file holds."""
+    """Logits [N, classes] (without classifier the embedding) for normalised `images` [N, 3, H, W], from nothing but
+    what a model file holds."""
     architecture = json.loads(metadata["architecture"])
 
     def run(x: torch.Tensor, name: str, layer: dict[str, Any]) -> torch.Tensor:
@@ -86,8 +94,13 @@ def forward(metadata: dict[str, str], tensors: dict[str, np.ndarray], images: to
             x = F.linear(x, weight, bias)
         else:
             groups = layer["in_channels"] if layer["kind"] == "depthwise" else 1
-            x = F.conv2d(x, weight, bias, layer["stride"], (layer["kernel"] - 1) // 2, groups=groups)
+            x = F.conv2d(pad(x, layer), weight, bias, layer["stride"], groups=groups)
         return x if layer["clamp"] is None else x.clamp(*layer["clamp"])
+
+    def pad(x: torch.Tensor, layer: dict[str, Any]) -> torch.Tensor:
+        if architecture["padding"] == "same":
+            return pad_same(x, layer["kernel"], layer["stride"])
+        return F.pad(x, [(layer["kernel"] - 1) // 2] * 4)
 
     with torch.no_grad():
         x = run(images, "stem", architecture["stem"])
@@ -97,8 +110,19 @@ def forward(metadata: dict[str, str], tensors: dict[str, np.ndarray], images: to
                 if block[part] is not None:
                     y = run(y, f"blocks.{i}.{part}", block[part])
             x = x + y if block["residual"] else y
-        x = run(x, "head", architecture["head"]).mean((2, 3))
-        return run(x, "classifier", architecture["classifier"]).numpy()
+        if architecture["head"] is not None:
+            x = run(x, "head", architecture["head"])
+        x = x.mean((2, 3))
+        return (x if architecture["classifier"] is None else run(x, "classifier", architecture["classifier"])).numpy()
+
+
+def pad_same(x: torch.Tensor, kernel: int, stride: int) -> torch.Tensor:
+    """TensorFlow's SAME, as its documentation has it: as much as the last window needs, the odd one at the end."""
+    pads = []
+    for size in (x.shape[3], x.shape[2]):
+        total = max((math.ceil(size / stride) - 1) * stride + kernel - size, 0)
+        pads += [total // 2, total - total // 2]
+    return F.pad(x, pads)
 
 
 def parse_model_file(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
