@@ -8,6 +8,7 @@ import json
 import math
 import os
 import struct
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -19,6 +20,7 @@ try:
     import numpy as np
     import torch
     import torch.nn.functional as F
+    from torch import nn
     from torchvision.models.mobilenetv2 import MobileNetV2
 except ImportError as error:
     print(f"SKIPPED: {error}")
@@ -31,6 +33,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 import convert_torchvision  # noqa: E402
 import mnv2_convert  # noqa: E402
 
+RUN_NETWORK = os.environ.get("MNV2_RUN_NETWORK")  # the C++ engine as a test tool
 TOLERANCE = 1e-4  # of the largest |logit|
 torch.set_num_threads(1)  # the networks are small, and ctest runs several tests at a time
 
@@ -53,7 +56,8 @@ def randomise(network: torch.nn.Module) -> Any:
                 quiet = torch.rand(module.out_channels) < 0.25
                 module.weight[quiet] *= 0.01
                 if module.bias is not None:
-                    module.bias.normal_(0.0, 0.5)
+                    # As small as the filters: BatchNorm would lift PyTorch's own rounding of a larger one.
+                    module.bias.copy_(torch.randn(module.out_channels) * module.weight.abs().mean((1, 2, 3)))
             elif isinstance(module, torch.nn.BatchNorm2d):
                 module.momentum = None  # plain averages
                 module.weight.uniform_(0.5, 1.5)
@@ -180,3 +184,28 @@ class ConverterCase(unittest.TestCase):
             self.assertTrue(stderr.startswith("convert_torchvision.py: "), stderr)
         self.assertEqual(sorted(self.folder.iterdir()), before)
         return stderr
+
+
+class EngineCase(ConverterCase):
+    """Compares outputs with PyTorch's, those of the engine too."""
+
+    def compare(self, outputs: np.ndarray, expected: np.ndarray, what: str) -> None:
+        self.assertEqual(outputs.shape, expected.shape)
+        # What the network says must depend on the picture, or agreeing would mean little.
+        self.assertGreater(np.abs(expected[0] - expected[1]).max(), 1e-2 * np.abs(expected).max())
+        self.assertLessEqual(np.abs(outputs - expected).max(), TOLERANCE * np.abs(expected).max(), what)
+
+    def isas(self) -> list[str]:
+        listed = subprocess.run([RUN_NETWORK, "--list-isas"], check=True, stdout=subprocess.PIPE, text=True)
+        names = listed.stdout.split()
+        self.assertTrue(names)
+        return names
+
+    def run_engine(self, images: torch.Tensor, outputs: int, isa: str, threads: int) -> np.ndarray:
+        """What the engine gives for `images` [N, 3, H, W] with the model file `self.output`: [N, outputs]."""
+        source, result = self.folder / "in.f32", self.folder / "out.f32"
+        source.write_bytes(images.numpy().astype("<f4").tobytes())
+        size = "x".join(map(str, images.shape[2:]))
+        subprocess.run([RUN_NETWORK, str(self.output), "--isa", isa, "--threads", str(threads), "--size", size,
+                        str(source), str(result)], check=True)
+        return np.fromfile(result, "<f4").reshape(len(images), outputs)
