@@ -26,7 +26,12 @@ constexpr int kTailGroups = 16;
 
 int divide_up(int a, int b) { return (a + b - 1) / b; }
 
-int conv_out(int in, int stride) { return (in - 1) / stride + 1; }  // kernel 3, padding 1
+int conv_out(int in, int stride) { return (in - 1) / stride + 1; }  // kernel 3, either padding
+
+/// Zeros before the first of `in` rows or columns. There is always room for one after the last.
+int padding_before(Padding padding, int in, int stride) {
+  return padding == Padding::same && stride == 2 && in % 2 == 0 ? 0 : 1;
+}
 
 /// Hands out the arena, each piece aligned to a cache line.
 class ArenaLayout {
@@ -91,11 +96,15 @@ class Planner {
   void plan_input() {
     plan_.input_row_stride = plan_.input_w + 2;
     plan_.input_plane_stride = plan_.input_row_stride * (plan_.input_h + 2);
-    for (int plane = 0; plane < architecture_.stem.in_c; ++plane)
-      for (int ky = 0; ky < 3; ++ky)
-        for (int kx = 0; kx < 3; ++kx)
+    const Layer& stem = architecture_.stem;
+    // In planes with a border of one zero: where the window is shifted, so are its taps.
+    const int first_y = 1 - padding_before(architecture_.padding, plan_.input_h, stem.stride);
+    const int first_x = 1 - padding_before(architecture_.padding, plan_.input_w, stem.stride);
+    for (int plane = 0; plane < stem.in_c; ++plane)
+      for (int y = first_y; y < first_y + 3; ++y)
+        for (int x = first_x; x < first_x + 3; ++x)
           plan_.stem_taps.push_back(
-              static_cast<std::int32_t>(plane * plan_.input_plane_stride + ky * plan_.input_row_stride + kx));
+              static_cast<std::int32_t>(plane * plan_.input_plane_stride + y * plan_.input_row_stride + x));
   }
 
   TensorPlan plan_stem(bool fused, bool padded_output) {
@@ -119,6 +128,8 @@ class Planner {
     b.output = make_tensor(block.project.out_c, conv_out(b.input.h, b.stride()), conv_out(b.input.w, b.stride()),
                            lanes_, padded_output);
 
+    b.rows_before = padding_before(architecture_.padding, b.input.h, b.stride());
+    b.columns_before = padding_before(architecture_.padding, b.input.w, b.stride());
     b.banded = b.input.pixels() > kMaxChunkedPixels;
     b.band_rows = b.banded ? std::min(kBandRows, b.output.h) : b.output.h;
     if (source != RowSource::input) {
@@ -172,28 +183,38 @@ class Planner {
 
   void plan_tail(const TensorPlan& features) {
     plan_.features = features;
-    plan_.head_size = std::size_t(kMaxPanelVectors) * features.pixels() * lanes_;
     TailPlan& tail = plan_.tail;
-    tail.head = &architecture_.head;
-    tail.head_index = plan_.layers;
-    count(*tail.head, features, tail.head->in_c);
-    tail.classifier = &architecture_.classifier;
-    tail.classifier_index = plan_.layers++;
-    plan_.multiply_adds += std::int64_t{tail.classifier->in_c} * tail.classifier->out_c;
+    tail.features = architecture_.embedding_size();
+    if (architecture_.head) {
+      tail.head = &*architecture_.head;
+      plan_.head_size = std::size_t(kMaxPanelVectors) * features.pixels() * lanes_;
+      count(*tail.head, features, tail.head->in_c);
+    }
+    tail.pooled_index = plan_.layers - 1;
+    if (architecture_.classifier) plan_classifier(*architecture_.classifier);
 
-    const int panel_outs = kLinearVectors * lanes_;
-    tail.classifier_panels = divide_up(tail.classifier->out_c, panel_outs);
-    tail.logits_size = std::size_t(tail.classifier_panels) * panel_outs;
-    tail.classifier_bias = arena_.take(tail.logits_size);
-    const int vectors = divide_up(tail.head->out_c, lanes_);
+    const int vectors = divide_up(tail.features, lanes_);
     for (int v = 0; v < vectors; v += kMaxPanelVectors) {
-      TailStep step{.head = take_panel(v, std::min(kMaxPanelVectors, vectors - v), features.c)};
-      step.channels = std::min(step.head.vectors * lanes_, tail.head->out_c - v * lanes_);
+      const int panel_vectors = std::min(kMaxPanelVectors, vectors - v);
+      TailStep step{.head = tail.head != nullptr ? take_panel(v, panel_vectors, features.c)
+                                                 : PanelPlan{.first_vector = v, .vectors = panel_vectors}};
+      step.channels = std::min(panel_vectors * lanes_, tail.features - v * lanes_);
       step.classifier = arena_.take(tail.logits_size * step.channels);
       step.end = arena_.size();
       tail.steps.push_back(step);
     }
     tail.groups = std::min(kTailGroups, static_cast<int>(tail.steps.size()));
+  }
+
+  void plan_classifier(const Layer& classifier) {
+    TailPlan& tail = plan_.tail;
+    tail.classifier = &classifier;
+    tail.classifier_index = plan_.layers++;
+    plan_.multiply_adds += std::int64_t{classifier.in_c} * classifier.out_c;
+    const int panel_outs = kLinearVectors * lanes_;
+    tail.classifier_panels = divide_up(classifier.out_c, panel_outs);
+    tail.logits_size = std::size_t(tail.classifier_panels) * panel_outs;
+    tail.classifier_bias = arena_.take(tail.logits_size);
   }
 
   PanelPlan take_panel(int first_vector, int vectors, int in_c) {
