@@ -137,6 +137,10 @@ Block read_block(const Json& json, const std::string& name, const Source& input)
     fail(name, "residual with " + std::to_string(input.channels) + " input and " +
                    std::to_string(block.project.out_c) + " output channels, expected as many");
   }
+  // The engine clamps after it has added the input; no network of the family asks for the other order.
+  if (block.residual && !block.project.clamp.is_linear()) {
+    fail(name, "residual with a clamped projection, expected \"clamp\" null in project");
+  }
   return block;
 }
 
@@ -177,6 +181,7 @@ Architecture parse_architecture(std::string_view text) {
   result.head = read_layer(fields["head"], {"head", LayerKind::pointwise, 1, 1}, source);
   result.classifier =
       read_layer(fields["classifier"], {"classifier", LayerKind::linear, 1, 1}, output_of(result.head));
+  if (!result.classifier.clamp.is_linear()) fail("classifier", "clamped, expected \"clamp\" null");
   return result;
 }
 

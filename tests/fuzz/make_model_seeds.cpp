@@ -24,7 +24,7 @@ std::vector<std::pair<std::string, Architecture>> architectures() {
       {"no_expansion", make_architecture(4, {{1, 4, 1}, {1, 4, 1}, {1, 5, 2}, {1, 5, 1}}, 6, 3)},
       {"several_panels", make_architecture(5, {{6, 17, 2}, {3, 17, 1}}, 35, 70)},
   };
-  Architecture clamps = make_architecture(3, {{2, 3, 1}}, 4, 2);
+  Architecture clamps = make_architecture(3, {{2, 5, 1}}, 4, 2);
   clamps.stem.clamp = {-1.5f, kInfinity};
   clamps.blocks[0].expand->clamp = {};
   clamps.blocks[0].depthwise.clamp = {0, kInfinity};

@@ -333,6 +333,10 @@ TEST_CASE("an architecture whose channels do not chain is refused") {
         "head: 8 input channels, expected 9 (the output of blocks.2.project)");
   CHECK(architecture_refusal([](Architecture& a) { a.classifier.in_c = 21; }) ==
         "classifier: 21 input channels, expected 20 (the output of head)");
+  CHECK(architecture_refusal([](Architecture& a) { a.blocks[2].project.clamp = {0, 6}; }) ==
+        "blocks.2: residual with a clamped projection, expected \"clamp\" null in project");
+  CHECK(architecture_refusal([](Architecture& a) { a.classifier.clamp = {0, 6}; }) ==
+        "classifier: clamped, expected \"clamp\" null");
   CHECK(architecture_refusal([](Architecture& a) { a.blocks[1].residual = true; }) ==
         "blocks.1: residual with stride 2, expected stride 1");
   CHECK(architecture_refusal([](Architecture& a) { a.blocks[0].residual = true; }) ==
