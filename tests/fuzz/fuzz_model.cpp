@@ -17,8 +17,6 @@ using mnv2::fuzz::require;
 
 namespace {
 
-constexpr std::size_t kLengthBytes = 8;
-
 void check_weights(const mnv2::Model& model) {
   for (const mnv2::Layer* layer : model.architecture().layers()) {
     float sum = 0;  // reads every byte
@@ -41,14 +39,6 @@ void run(const mnv2::Model& model) {
   }
 }
 
-/// The length of the header of a file that is long enough for it.
-std::optional<std::size_t> header_length(const std::uint8_t* data, std::size_t size) {
-  std::uint64_t length = 0;
-  if (size < kLengthBytes) return std::nullopt;
-  std::memcpy(&length, data, kLengthBytes);
-  return length <= size - kLengthBytes ? std::optional<std::size_t>(length) : std::nullopt;
-}
-
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -67,6 +57,20 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 }
 
 #ifdef MNV2_LIBFUZZER
+namespace {
+
+constexpr std::size_t kLengthBytes = 8;
+
+/// The length of the header of a file that is long enough for it.
+std::optional<std::size_t> header_length(const std::uint8_t* data, std::size_t size) {
+  std::uint64_t length = 0;
+  if (size < kLengthBytes) return std::nullopt;
+  std::memcpy(&length, data, kLengthBytes);
+  return length <= size - kLengthBytes ? std::optional<std::size_t>(length) : std::nullopt;
+}
+
+}  // namespace
+
 extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t max_size);
 
 /// Changes the header, the data or anything, and gives the header's new length where the file has it: without that, hardly
