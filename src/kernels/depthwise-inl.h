@@ -9,13 +9,14 @@ namespace {
 using mnv2::kernels::DepthwiseArgs;
 using mnv2::kernels::kMaxDepthwiseRows;
 
-/// Sweeps R output rows of stride S from left to right. A column of the input is loaded once and multiplied at once into
-/// all outputs whose window it is in; up to three columns of outputs are under way and take turns in `acc`. The sum over
-/// the nine taps runs column by column.
+/// Sweeps R output rows of stride S from left to right. A column of the input is loaded once and multiplied
+/// at once into all outputs whose window it is in; up to three columns of outputs are under way and take
+/// turns in `acc`. The sum over the nine taps runs column by column.
 template <int R, int S>
 class DepthwiseSweep {
  public:
-  MNV2_INLINE explicit DepthwiseSweep(const DepthwiseArgs& a) : output_(a.output), row_stride_(a.output_row_stride) {
+  MNV2_INLINE explicit DepthwiseSweep(const DepthwiseArgs& a)
+      : output_(a.output), row_stride_(a.output_row_stride) {
 #pragma GCC unroll 9
     for (int i = 0; i < kRows; ++i) row_[i] = a.rows[i];
 #pragma GCC unroll 9
