@@ -14,13 +14,13 @@ constexpr int max_tile_pixels(int vectors) { return Vec::kAccumulators / vectors
 template <typename F>
 concept FoldsLoads = requires(const float* p, Vec b) { F::fma(p, b, b); };
 
-/// acc[n] += *x * weight[n] for pixel m of a tile. Where a tile has two vectors, every second pixel's factor is read by
+/// acc[n] += *x * weight[n] for pixel m of a tile. Where a tile has two vectors, every third pixel's factor is read by
 /// the multiply-adds themselves, two loads instead of a load and an operation: so the front end, which issues four
 /// operations a cycle (and half of that beside a busy hyperthread), and the two load ports are both left with room.
 template <int N, typename F = Factors>
 MNV2_INLINE void multiply_pixel(const float* x, int m, const Vec (&weight)[N], Vec (&acc)[N]) {
   if constexpr (N == 2 && FoldsLoads<F>) {
-    if (m % 2 == 1) {
+    if (m % 3 == 1) {
 #pragma GCC unroll 2
       for (int n = 0; n < N; ++n) acc[n] = F::fma(x, weight[n], acc[n]);
       return;
