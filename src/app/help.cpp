@@ -19,7 +19,7 @@ constexpr char kIntroduction[] =
   find . -name '*.jpg' | mnv2-classify -  a list on stdin, results as it comes
   mnv2-classify --bench                   how fast is it here
 
-Usage: mnv2-classify [FLAGS] FILE-OR-FOLDER-OR--...
+Usage: mnv2-classify [FLAGS] FILE-OR-FOLDER...
 )";
 
 constexpr char kConclusion[] =
