@@ -134,12 +134,10 @@ bool classify_in_parallel(std::deque<Classifier>& classifiers, InputSource& inpu
   if (workers.start(classifiers, work) == 0)
     return classify_in_turn(classifiers.front(), inputs, work, delivery);
   while (const std::optional<Result> result = exchange.next()) {
-    if (!delivery.open()) {
-      exchange.stop();  // and drain what the workers still finish
-      end_waiting();    // for an input that nobody would take
-      continue;
-    }
-    delivery.deliver(*result);
+    if (delivery.open()) delivery.deliver(*result);
+    if (delivery.open()) continue;
+    exchange.stop();  // and drain what the workers still finish
+    end_waiting();    // for an input that nobody would take
   }
   workers.join();
   exchange.rethrow();
