@@ -4,9 +4,9 @@
 
 namespace mnv2::app {
 
-std::vector<std::unique_ptr<Sink>> make_sinks(const Engine&, const Plan& plan, Output& output) {
+std::vector<std::unique_ptr<Sink>> make_sinks(const Engine& engine, const Plan& plan, Output& output) {
   std::vector<std::unique_ptr<Sink>> sinks;
-  sinks.push_back(std::make_unique<RecordSink>(output, plan.layout));
+  sinks.push_back(std::make_unique<RecordSink>(output, plan.layout, predictions_per_record(engine, plan)));
   return sinks;
 }
 
