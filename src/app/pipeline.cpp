@@ -55,7 +55,10 @@ class Delivery {
   }
 
   void deliver(const Result& result) {
-    for (const auto& sink : sinks_) sink->take(result);
+    for (const auto& sink : sinks_) {
+      sink->take(result);
+      if (sink->state() != Sink::State::open) return;  // no record of what another sink could not take
+    }
     ++counts_.records;
     if (!result.record.error) return;
     ++counts_.failed;

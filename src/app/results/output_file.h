@@ -27,6 +27,7 @@ class OutputFile {
   OutputFile& operator=(const OutputFile&) = delete;
 
   Output& output() { return *output_; }
+  const Output& output() const { return *output_; }
   int descriptor() const { return fd_; }
   /// Whether there is a FILE.part; otherwise it is written straight into.
   bool has_part() const { return !part_.empty(); }
