@@ -66,8 +66,9 @@ JournalLine parse_csv_journal_line(std::string_view text) {
   return line;
 }
 
-std::string without_line_break(std::string_view line) {
-  return std::string(line.substr(0, line.find_first_of("\r\n")));
+/// For a message.
+std::string first_line(std::string_view line) {
+  return printable(line.substr(0, line.find_first_of("\r\n")));
 }
 
 }  // namespace
@@ -122,8 +123,8 @@ void Journal::check_beginning(std::string_view text, Layout layout, const std::s
       is_csv && text.starts_with("path,status,")
           ? "its columns are not those of this run; was --top-k the same?"
           : "it does not begin as a result of --format " + std::string(is_csv ? "csv" : "jsonl");
-  throw UsageError("--resume: " + path_ + ": " + hint + ": '" + without_line_break(text.substr(0, 100)) +
-                   "', expected '" + without_line_break(expected) + "'; the file is left as it was");
+  throw UsageError("--resume: " + path_ + ": " + hint + ": '" + first_line(text.substr(0, 100)) +
+                   "', expected '" + first_line(expected) + "'; the file is left as it was");
 }
 
 void Journal::read(Layout layout, const std::string& header) {

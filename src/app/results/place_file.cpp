@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
@@ -46,20 +47,46 @@ bool is_there(const std::string& path, const std::string& source, const struct s
          same_bytes(path, source);
 }
 
+struct CloseDescriptor {
+  const int fd;
+  ~CloseDescriptor() {
+    if (fd >= 0) close(fd);
+  }
+};
+
+/// Not std::filesystem::copy_file: GCC's says "Input/output error" for a full disk.
+void copy_bytes(int from, int to) {
+  std::array<char, 65536> buffer;
+  while (true) {
+    const ssize_t got = read(from, buffer.data(), buffer.size());
+    if (got == 0) return;
+    if (got < 0) fail(errno, "cannot read it");
+    for (ssize_t done = 0; done < got;) {
+      const ssize_t written = write(to, buffer.data() + done, static_cast<std::size_t>(got - done));
+      if (written < 0) fail(errno, "cannot copy it");
+      done += written;
+    }
+  }
+}
+
 /// A copy under a name of its own, removed at the end of the scope.
 class TemporaryCopy {
  public:
   TemporaryCopy(const std::string& source, const struct stat& info, const std::string& folder)
       : path_(folder + "/.mnv2-classify." + std::to_string(getpid()) + ".part") {
-    std::error_code error;
     (void)unlink(path_.c_str());  // of a process of the same number that was killed
-    std::filesystem::copy_file(source, path_, error);
-    const timespec times[2] = {info.st_atim, info.st_mtim};
-    if (!error && utimensat(AT_FDCWD, path_.c_str(), times, 0) != 0)
-      error.assign(errno, std::generic_category());
-    if (!error) return;
-    (void)unlink(path_.c_str());
-    throw std::system_error(error, "cannot copy");
+    try {
+      const CloseDescriptor from{open(source.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+      if (from.fd < 0) fail(errno, "cannot read it");
+      const CloseDescriptor to{open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666)};
+      if (to.fd < 0) fail(errno, "cannot write " + path_);
+      copy_bytes(from.fd, to.fd);
+      const timespec times[2] = {info.st_atim, info.st_mtim};
+      if (futimens(to.fd, times) != 0) fail(errno, "cannot set the time of " + path_);
+    } catch (const std::system_error&) {
+      (void)unlink(path_.c_str());
+      throw;
+    }
   }
   ~TemporaryCopy() {
     const int error = errno;  // of rename_to()

@@ -14,7 +14,7 @@ enum class Placed {
 
 /// Links or copies `source` into `folder`, which exists, under its own name; where another file has that
 /// name, under a numbered one: "a.jpg", "a-2.jpg", "a-3.jpg". Never replaces anything. A symbolic link gets
-/// an absolute path; a copy keeps the time of the last change and appears under its name when it is whole.
+/// an absolute path; a copy keeps the time of the last change, has the permissions of the umask, and appears under its name when it is whole.
 /// @throws std::system_error
 Placed place_file(const std::string& source, const std::string& folder, SortAs how);
 

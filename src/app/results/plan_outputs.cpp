@@ -31,6 +31,12 @@ void check_combinations(const Options& options, const Plan& plan) {
   const auto refuse = [](bool both, const char* message) {
     if (both) throw UsageError(message);
   };
+  refuse(options.bench && options.format == Format::csv,
+         "--format: csv is not for --bench, which gives text or json");
+  refuse(options.bench && options.resume, "--resume: not with --bench");
+  refuse(options.bench && options.min_prob > 0, "--min-prob: not with --bench");
+  refuse(options.bench && options.embeddings.has_value(), "--embeddings: not with --bench");
+  refuse(options.bench && options.sort_into.has_value(), "--sort-into: not with --bench");
   refuse(options.resume && !plan.output, "--resume: needs --output FILE, the file to go on with");
   refuse(options.resume && plan.layout != Layout::json_lines && plan.layout != Layout::csv,
          "--resume: needs --format jsonl or csv, which have a record a line");
@@ -39,12 +45,6 @@ void check_combinations(const Options& options, const Plan& plan) {
   refuse(options.sort_as && !options.sort_into, "--sort-as: needs --sort-into DIR");
   refuse(options.embeddings && options.embeddings->empty(), "--embeddings: the file name is empty");
   refuse(options.sort_into && options.sort_into->empty(), "--sort-into: the folder's name is empty");
-  if (!options.bench) return;
-  refuse(options.format == Format::csv, "--format: csv is not for --bench, which gives text or json");
-  refuse(options.resume, "--resume: not with --bench");
-  refuse(options.min_prob > 0, "--min-prob: not with --bench");
-  refuse(options.embeddings.has_value(), "--embeddings: not with --bench");
-  refuse(options.sort_into.has_value(), "--sort-into: not with --bench");
 }
 
 void check_files(const Plan& plan) {
