@@ -1,5 +1,6 @@
 #include "app/engine.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "app/labels.h"
@@ -37,6 +38,10 @@ Engine load_engine(const Plan& plan) {
                 "): it gets black borders; --resize changes that");
   }
   return {std::move(network), Preprocessor(preprocessing, plan.isa), std::move(labels), load_ms, pack_ms};
+}
+
+int predictions_per_record(const Engine& engine, const Plan& plan) {
+  return std::min(plan.top_k, engine.network.num_classes());
 }
 
 }  // namespace mnv2::app

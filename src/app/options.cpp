@@ -26,8 +26,16 @@ CLI::Option* add_number(CLI::App& app, const std::string& name, Target& target, 
 Format parse_format(const std::string& text) {
   if (text == "json") return Format::json;
   if (text == "jsonl") return Format::jsonl;
+  if (text == "csv") return Format::csv;
   if (text == "text") return Format::text;
-  throw UsageError("--format: '" + text + "' is unknown, expected json, jsonl or text");
+  throw UsageError("--format: '" + text + "' is unknown, expected json, jsonl, csv or text");
+}
+
+SortAs parse_sort_as(const std::string& text) {
+  if (text == "link") return SortAs::link;
+  if (text == "symlink") return SortAs::symlink;
+  if (text == "copy") return SortAs::copy;
+  throw UsageError("--sort-as: '" + text + "' is unknown, expected link, symlink or copy");
 }
 
 constexpr int kMaxInt = std::numeric_limits<int>::max();
@@ -36,6 +44,25 @@ constexpr int kMaxCrop = 4096;
 constexpr int kMaxResize = 16384;
 constexpr int kMaxThreads = 1024;
 constexpr int kMaxBatch = 65536;
+
+/// Of the group "Result": what is given and where it goes.
+void add_output_flags(CLI::App& app, Options& options) {
+  add_number<float>(app, "--min-prob", options.min_prob, 0, 1, "leave out less probable classes (0)")
+      ->type_name("P");
+  app.add_option("-o,--output", options.output, "file for the results, put in place when they are complete")
+      ->type_name("FILE");
+  app.add_flag("--resume", options.resume, "append to the --output of a run that was cut short what it lacks")
+      ->disable_flag_override();
+  app.add_option("--embeddings", options.embeddings,
+                 "pooled features as a NumPy array, a row for each input, and FILE.index.csv")
+      ->type_name("FILE.npy");
+  app.add_option("--sort-into", options.sort_into, "put each image into a folder for its class below DIR")
+      ->type_name("DIR");
+  app.add_option_function<std::string>(
+         "--sort-as", [&options](const std::string& text) { options.sort_as = parse_sort_as(text); },
+         "link, symlink or copy (link: a hard link)")
+      ->type_name("HOW");
+}
 
 /// The one table of flags.
 void add_flags(CLI::App& app, Options& options) {
@@ -74,8 +101,9 @@ void add_flags(CLI::App& app, Options& options) {
       ->type_name("FILE");
   app.add_option_function<std::string>(
          "-f,--format", [&options](const std::string& text) { options.format = parse_format(text); },
-         "json, jsonl or text; without it, JSON for one image and one JSON object a line for more")
+         "json, jsonl, csv or text; without it, JSON for one image and one JSON object a line for more")
       ->type_name("NAME");
+  add_output_flags(app, options);
 
   app.add_flag("--unordered", options.unordered, "results as they are done, not in the order of the inputs")
       ->disable_flag_override();

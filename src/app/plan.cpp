@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "app/cpu_count.h"
+#include "app/results/plan_outputs.h"
 #include "mnv2/error.h"
 
 namespace mnv2::app {
@@ -14,16 +15,18 @@ namespace {
 
 /// A person gets one image as an indented object; programs get one line, so that `wc -l`, `grep` and every
 /// reader of JSON Lines work on the result of one image as on that of many.
-Layout choose_layout(const Options& options, bool single_image, bool stdout_is_terminal) {
+Layout choose_layout(const Options& options, bool single_image, bool on_terminal) {
   if (!options.format) {
     if (options.bench) return Layout::text;
-    return single_image && stdout_is_terminal ? Layout::json_object : Layout::json_lines;
+    return single_image && on_terminal ? Layout::json_object : Layout::json_lines;
   }
   switch (*options.format) {
     case Format::json:
       return single_image || options.bench ? Layout::json_object : Layout::json_array;
     case Format::jsonl:
       return Layout::json_lines;
+    case Format::csv:
+      return Layout::csv;
     case Format::text:
       break;
   }
@@ -112,8 +115,10 @@ Plan make_plan(const Options& options, const Environment& environment) {
   plan.crop = options.crop;
 
   plan.top_k = options.top_k;
-  plan.layout = choose_layout(options, plan.single_image, environment.stdout_is_terminal);
-  plan.log_failures = !environment.stdout_is_terminal;
+  const bool on_terminal = environment.stdout_is_terminal && options.output.value_or("-") == "-";
+  plan.layout = choose_layout(options, plan.single_image, on_terminal);
+  plan.log_failures = !on_terminal;
+  plan_outputs(options, plan);
   plan.timings = options.verbosity == Verbosity::verbose;
   plan.apply_exif = !options.no_exif;
   plan.max_pixels = options.max_pixels;

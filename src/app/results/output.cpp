@@ -30,8 +30,9 @@ void Output::finish() {
 }
 
 void Output::fail(int error) {
+  if (state_ != State::open) return;
   state_ = error == EPIPE ? State::closed : State::failed;
-  error_ = "cannot write the results: " + std::generic_category().message(error);
+  error_ = "cannot write " + name_ + ": " + std::generic_category().message(error);
 }
 
 }  // namespace mnv2::app
