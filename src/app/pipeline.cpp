@@ -118,7 +118,7 @@ class Workers {
 bool classify_in_turn(Classifier& classifier, InputSource& inputs, const Work& work, Delivery& delivery) {
   while (stop_signal() == 0 && delivery.open()) {
     const std::optional<Input> input = inputs.next();
-    if (!input) return true;
+    if (!input) return stop_signal() == 0;
     delivery.deliver(classify(classifier, *input, work));
   }
   return false;
@@ -135,6 +135,7 @@ bool classify_in_parallel(std::deque<Classifier>& classifiers, InputSource& inpu
   while (const std::optional<Result> result = exchange.next()) {
     if (!delivery.open()) {
       exchange.stop();  // and drain what the workers still finish
+      end_waiting();    // for an input that nobody would take
       continue;
     }
     delivery.deliver(*result);

@@ -9,6 +9,7 @@
 #include "app/bench/machine.h"
 #include "app/bench/measure.h"
 #include "app/bench/report.h"
+#include "app/inputs/make_inputs.h"
 #include "app/log.h"
 #include "app/signals.h"
 
@@ -47,7 +48,7 @@ PipelineResult run_bench(const Engine& engine, const Plan& plan, Output& output)
   if (plan.bench_compare) earlier = read_report(*plan.bench_compare);
 
   std::optional<ImageList> images;
-  if (!plan.inputs.empty()) images.emplace(plan.inputs);
+  if (!plan.inputs.empty()) images.emplace(*make_inputs(plan));
   const auto result = [&] {
     if (!images) return PipelineResult{.records = 1, .failed = 0};
     return PipelineResult{.records = images->usable() + images->failed(), .failed = images->failed()};

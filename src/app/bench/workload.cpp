@@ -39,9 +39,8 @@ void MadeUpImage::run_timed(std::span<double> layer_seconds) {
   network_.forward_timed(workspace_, logits_, layer_seconds);
 }
 
-ImageList::ImageList(const std::vector<std::string>& paths) {
-  InputWalker walker(paths, [](const std::string& message) { log_warning(message); });
-  while (std::optional<Input> input = walker.next()) inputs_.push_back(std::move(*input));
+ImageList::ImageList(InputSource& source) {
+  while (std::optional<Input> input = source.next()) inputs_.push_back(std::move(*input));
   for (const Input& input : inputs_) usable_.push_back(&input);
 }
 
