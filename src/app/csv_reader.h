@@ -10,16 +10,16 @@
 
 namespace mnv2::app {
 
-/// Reads a file of rows of fields. Fields may be quoted, and then hold commas, line breaks and doubled quotes; lines end
-/// in LF or CRLF; a byte order mark is skipped, and so are empty lines.
+/// Reads a file of rows of fields. Fields may be quoted, and then hold commas, line breaks and doubled
+/// quotes; lines end in LF or CRLF; a byte order mark is skipped, and so are empty lines.
 class CsvReader {
  public:
   /// @throws UsageError naming `flag` and `path` when the file cannot be opened
   CsvReader(std::string flag, std::string path);
 
   /// The next row, or nothing at the end.
-  /// @throws UsageError naming flag, file and line: a quote that is not closed, text behind a closing quote, a row of
-  /// more than 1 MiB, or a file that cannot be read
+  /// @throws UsageError naming flag, file and line: a quote that is not closed, text behind a closing quote,
+  /// a row of more than 1 MiB, or a file that cannot be read
   std::optional<std::vector<std::string>> next();
 
   /// The line that the last row began in, from 1.

@@ -12,6 +12,7 @@
 
 #include "app/bench/bench.h"
 #include "app/engine.h"
+#include "app/eval/make_eval_inputs.h"
 #include "app/exit_status.h"
 #include "app/image/decode.h"
 #include "app/image/decoder_version.h"
@@ -80,7 +81,7 @@ int bench(const Engine& engine, const Plan& plan, Output& output) {
 }
 
 int classify_inputs(const Engine& engine, const Plan& plan, Output& output) {
-  const std::unique_ptr<InputSource> inputs = make_inputs(plan);
+  const std::unique_ptr<InputSource> inputs = plan.eval ? make_eval_inputs(engine, plan) : make_inputs(plan);
   const std::vector<std::unique_ptr<Sink>> sinks = make_sinks(engine, plan, output);
   const PipelineResult result = classify_all(engine, plan, *inputs, sinks);
   std::optional<std::string> write_error;

@@ -38,8 +38,8 @@ std::optional<int> ClassNames::try_find(const std::string& name) const {
     const auto found = indexes->find(key);
     if (found == indexes->end()) continue;
     if (found->second.size() == 1) return found->second.front();
-    throw UsageError("'" + name + "' is the name of the classes " + std::to_string(found->second[0]) + " and " +
-                     std::to_string(found->second[1]) + ": name it by its index");
+    throw UsageError("'" + name + "' is the name of the classes " + std::to_string(found->second[0]) +
+                     " and " + std::to_string(found->second[1]) + ": name it by its index");
   }
   const std::optional<int> index = parse_index(name);
   if (index && *index >= 0 && *index < num_classes_) return index;

@@ -15,8 +15,8 @@ class ClassNames {
   /// @param labels one per class, or empty: then there are only indexes.
   ClassNames(std::span<const std::string> labels, int num_classes);
 
-  /// @throws UsageError that says what was expected, or that the name belongs to several classes: ImageNet has two
-  /// called "crane".
+  /// @throws UsageError that says what was expected, or that the name belongs to several classes: ImageNet
+  /// has two called "crane".
   int find(const std::string& name) const;
 
   /// The class, or nothing for a name that belongs to none.

@@ -9,7 +9,8 @@ void EvalSink::take(const Result& result) {
     ++report_.failed;
   } else if (!result.truth) {
     if (report_.unlabelled++ == 0)
-      log_warning("--eval: " + result.record.path + ": of no known class; it and others like it do not count");
+      log_warning("--eval: " + result.record.path +
+                  ": of no known class; it and others like it do not count");
   } else {
     report_.evaluation.add(*result.truth, result.record.top);
   }

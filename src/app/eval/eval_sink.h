@@ -21,7 +21,8 @@ struct EvalReport {
 };
 
 /// The report for people, or as JSON with all classes.
-std::string format_eval_report(const EvalReport& report, const std::vector<std::string>& labels, Layout layout);
+std::string format_eval_report(const EvalReport& report, const std::vector<std::string>& labels,
+                               Layout layout);
 
 /// Counts, and writes the report to `output` in the end. `output` and `labels` outlive it.
 class EvalSink : public Sink {
@@ -31,7 +32,7 @@ class EvalSink : public Sink {
 
   void take(const Result& result) override;
   void finish(Ending ending) override;
-  State state() const override { return state_of(output_); }
+  State state() const override { return output_.state(); }
   std::string error() const override { return output_.error(); }
 
  private:

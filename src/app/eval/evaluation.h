@@ -16,8 +16,12 @@ struct Tally {
   std::int64_t top1 = 0;  // right at the first guess
   std::int64_t top5 = 0;  // within the first five
 
-  double top1_accuracy() const { return images == 0 ? 0 : static_cast<double>(top1) / static_cast<double>(images); }
-  double top5_accuracy() const { return images == 0 ? 0 : static_cast<double>(top5) / static_cast<double>(images); }
+  double top1_accuracy() const {
+    return images == 0 ? 0 : static_cast<double>(top1) / static_cast<double>(images);
+  }
+  double top5_accuracy() const {
+    return images == 0 ? 0 : static_cast<double>(top5) / static_cast<double>(images);
+  }
 };
 
 /// Images of one class that were taken for another.

@@ -82,7 +82,8 @@ std::string to_text(const EvalReport& report, const std::vector<std::string>& la
 
 }  // namespace
 
-std::string format_eval_report(const EvalReport& report, const std::vector<std::string>& labels, Layout layout) {
+std::string format_eval_report(const EvalReport& report, const std::vector<std::string>& labels,
+                               Layout layout) {
   if (layout == Layout::text) return to_text(report, labels);
   const Json json = to_json(report, labels);
   return (layout == Layout::json_lines ? dump_line(json) : dump_indented(json)) + "\n";

@@ -99,11 +99,11 @@ std::optional<Input> FolderTruth::next() {
 }
 
 TableTruth::TableTruth(const std::string& flag, const std::string& table, const std::string& folder,
-                       const ClassNames& names)
+                       ClassNames names)
     : flag_(flag),
       table_(table),
       folder_(folder.empty() ? fs::path(table).parent_path().string() : folder),
-      names_(names),
+      names_(std::move(names)),
       reader_(flag, table) {
   if (!folder_.empty() && folder_.back() != '/') folder_ += '/';
   read_header();
@@ -116,21 +116,24 @@ void TableTruth::read_header() {
   const auto name = find_column(*first_, {"class_index", "index", "class", "label", "class_name", "target"});
   if (!path && !name) return;  // no header: paths and classes from the first line on
   if (!path || !name)
-    throw UsageError(flag_ + ": " + table_ + ": the first line names a column for the " +
-                     (path ? "path, but none for the class (class_index, index, class, label, class_name or target)"
-                           : "class, but none for the path (file, path, filename or image)"));
+    throw UsageError(
+        flag_ + ": " + table_ + ": the first line names a column for the " +
+        (path ? "path, but none for the class (class_index, index, class, label, class_name or target)"
+              : "class, but none for the path (file, path, filename or image)"));
   path_column_ = *path;
   class_column_ = *name;
   first_.reset();
 }
 
 std::optional<Input> TableTruth::next() {
-  const std::optional<std::vector<std::string>> row = first_ ? std::exchange(first_, std::nullopt) : reader_.next();
+  const std::optional<std::vector<std::string>> row =
+      first_ ? std::exchange(first_, std::nullopt) : reader_.next();
   if (!row) return std::nullopt;
   const std::string where = flag_ + ": " + table_ + ", line " + std::to_string(reader_.line()) + ": ";
   const std::size_t columns = std::max(path_column_, class_column_) + 1;
   if (row->size() < columns)
-    throw UsageError(where + std::to_string(row->size()) + " columns, expected at least " + std::to_string(columns));
+    throw UsageError(where + std::to_string(row->size()) + " columns, expected at least " +
+                     std::to_string(columns));
   const std::string& path = (*row)[path_column_];
   if (path.empty()) throw UsageError(where + "the path is empty");
   Input input{.path = path[0] == '/' ? path : folder_ + path};

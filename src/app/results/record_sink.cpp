@@ -12,16 +12,4 @@ void RecordSink::finish(Ending) {
   output_.finish();
 }
 
-Sink::State RecordSink::state() const {
-  switch (output_.state()) {
-    case Output::State::open:
-      return State::open;
-    case Output::State::closed:
-      return State::closed;
-    case Output::State::failed:
-      break;
-  }
-  return State::failed;
-}
-
 }  // namespace mnv2::app

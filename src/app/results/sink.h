@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "app/results/output.h"
 #include "app/results/record.h"
 
 namespace mnv2::app {
@@ -40,11 +41,7 @@ enum class Ending {
 /// unordered).
 class Sink {
  public:
-  enum class State {
-    open,
-    closed,  ///< the reader has gone, which is its right: the run ends quietly
-    failed,  ///< a full disk or the like; error() tells: the run ends with exit status 1
-  };
+  using State = Output::State;  // closed ends the run quietly, failed with exit status 1
 
   virtual ~Sink() = default;
 
