@@ -33,6 +33,10 @@ void check_combinations(const Options& options, const Plan& plan) {
   };
   refuse(options.bench && options.format == Format::csv,
          "--format: csv is not for --bench, which gives text or json");
+  refuse(options.eval && options.format == Format::csv,
+         "--format: csv is not for --eval, which gives text or json");
+  refuse(options.eval && options.resume, "--resume: not with --eval");
+  refuse(options.eval && options.min_prob > 0, "--min-prob: not with --eval");
   refuse(options.bench && options.resume, "--resume: not with --bench");
   refuse(options.bench && options.min_prob > 0, "--min-prob: not with --bench");
   refuse(options.bench && options.embeddings.has_value(), "--embeddings: not with --bench");
@@ -60,7 +64,7 @@ void check_files(const Plan& plan) {
           same_file(path, files[j].second))
         throw UsageError(flag + ": " + path + " is written by " + files[j].first + " already");
     }
-    for (const std::string& input : plan.inputs)
+    for (const std::string& input : plan.inputs.paths)
       if (same_file(path, input)) throw UsageError(flag + ": " + path + " is an input, too");
     if (plan.labels && same_file(path, *plan.labels))
       throw UsageError(flag + ": " + path + " is the file of --labels, too");
@@ -72,7 +76,7 @@ void check_sort_folder(const Plan& plan) {
   if (!plan.sort_into) return;
   std::error_code error;
   const std::filesystem::path target = std::filesystem::weakly_canonical(*plan.sort_into, error);
-  for (const std::string& input : plan.inputs) {
+  for (const std::string& input : plan.inputs.paths) {
     if (!is_folder(input)) continue;
     const std::filesystem::path folder = std::filesystem::canonical(input, error);
     const auto relative = target.lexically_relative(folder);
