@@ -46,7 +46,7 @@ parse_arguments() {
   done
   if [[ -z $origin ]]; then
     origin=download
-    ! command -v apt-get >/dev/null || origin=apt-source
+    ! command -v apt-get >/dev/null || origin='apt-source'
   fi
 }
 
@@ -107,16 +107,16 @@ write_private_sources() {
 
 # Everything that apt-get would write is below $work/apt, and what the system runs after an update is left out.
 write_private_apt() {
-  local apt=$work/apt
-  mkdir -p "$apt/state/lists/partial" "$apt/cache/archives/partial"
-  : >"$apt/state/status"
-  write_private_sources "$apt/sources"
-  cat >"$apt/apt.conf" <<EOT
+  local folder=$work/apt
+  mkdir -p "$folder/state/lists/partial" "$folder/cache/archives/partial"
+  : >"$folder/state/status"
+  write_private_sources "$folder/sources"
+  cat >"$folder/apt.conf" <<EOT
 Dir::Etc::SourceList "/dev/null";
-Dir::Etc::SourceParts "$apt/sources";
-Dir::State "$apt/state";
-Dir::State::Status "$apt/state/status";
-Dir::Cache "$apt/cache";
+Dir::Etc::SourceParts "$folder/sources";
+Dir::State "$folder/state";
+Dir::State::Status "$folder/state/status";
+Dir::Cache "$folder/cache";
 #clear APT::Update::Pre-Invoke;
 #clear APT::Update::Post-Invoke;
 #clear APT::Update::Post-Invoke-Success;
@@ -146,7 +146,7 @@ fetch_apt_source() {
 configure_opencv() {
   # Neither folder's name may end up in a program: error messages name source files.
   local flags="-ffile-prefix-map=$tree=opencv -ffile-prefix-map=$work/build=opencv-build -ffunction-sections -fdata-sections"
-  local on=(BUILD_JPEG_TURBO_DISABLE WITH_JPEG WITH_PNG ENABLE_PIC BUILD_INFO_SKIP_SYSTEM_INFO BUILD_INFO_SKIP_TIMESTAMP
+  local on=(WITH_JPEG WITH_PNG ENABLE_PIC BUILD_INFO_SKIP_SYSTEM_INFO BUILD_INFO_SKIP_TIMESTAMP
     BUILD_INFO_SKIP_EXTRA_MODULES)
   # The codecs are the system's, shared: they get the system's security updates.
   local off=(BUILD_SHARED_LIBS BUILD_JPEG BUILD_PNG BUILD_ZLIB BUILD_ITT BUILD_IPP_IW
@@ -167,9 +167,9 @@ configure_opencv() {
   quietly cmake -S "$tree" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX="$prefix" \
     -DCMAKE_C_FLAGS="$flags" -DCMAKE_CXX_FLAGS="$flags" -DBUILD_LIST=core,imgproc,imgcodecs -DCPU_DISPATCH= \
     "${options[@]}"
-  # The text of cv::getBuildInformation(), with the folders of this machine in it.
+  # The text of cv::getBuildInformation(): its folders, kernel and Python are this machine's alone.
   sed -i -e "s#$work/build#opencv-build#g" -e "s#$tree#opencv#g" -e "s#$prefix#opencv-prefix#g" \
-    "$work/build/modules/core/version_string.inc"
+    -e '/^"    Host: /d' -e '/^"  Python (for build): /d' "$work/build/modules/core/version_string.inc"
 }
 
 # Where OpenCVConfig.cmake is: the folder depends on the version and the system.
