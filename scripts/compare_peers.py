@@ -183,7 +183,7 @@ def find_photo(given: Optional[Path], folder: Path) -> Path:
         if not given.is_file():
             raise PeersError(f"{given}: no such photo")
         return given
-    photos = sorted(SHARED_PHOTOS.glob("*.jp*g"))
+    photos = sorted(path for path in SHARED_PHOTOS.glob("*") if path.suffix.lower() in (".jpg", ".jpeg"))
     if photos:
         return photos[0]
     run_loudly([sys.executable, str(ROOT / "scripts" / "draw_sample.py"), str(folder / "sample.png")])

@@ -32,7 +32,7 @@ class ShellScripts(unittest.TestCase):
                 self.assertTrue(os.access(script, os.X_OK), f"{script} is not executable")
 
     def test_help(self) -> None:
-        for script in ("quickstart.sh", "test.sh", "test_aarch64.sh"):
+        for script in ("quickstart.sh", "test.sh", "test_aarch64.sh", "test_lean.sh", "build_opencv.sh", "package.sh"):
             for option in ("-h", "--help"):
                 result = run(SCRIPTS / script, option)
                 self.assertEqual((result.returncode, result.stderr), (0, ""))
