@@ -68,6 +68,15 @@ check_libraries() {
   ((${#extra[@]} == 0)) || die "$1 needs ${extra[*]}: is the OpenCV in $opencv built by scripts/build_opencv.sh?"
 }
 
+# cpack's own archives hold the files in the order of the file system.
+pack_archive() {
+  local name
+  name=$(sed -n 's/^set(CPACK_PACKAGE_FILE_NAME "\(.*\)")$/\1/p' "$dir/CPackConfig.cmake")
+  quietly cmake --install "$dir" --component program --strip --prefix "$dir/packed/$name"
+  tar --create --format=gnu --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" \
+    -C "$dir/packed" "$name" | gzip -9n >"$dir/packed/$name.tar.gz"
+}
+
 main() {
   parse_arguments "$@"
   umask 022
@@ -93,7 +102,8 @@ main() {
   say "Packing"
   rm -rf "$dir/packed"
   mkdir -p "$dir/packed" "$output"
-  (cd "$dir" && quietly "${as_owner[@]}" cpack -B packed)
+  (cd "$dir" && quietly "${as_owner[@]}" cpack -G DEB -B packed)
+  pack_archive
   local package
   for package in "$dir"/packed/*.deb "$dir"/packed/*.tar.gz; do
     mv -- "$package" "$output/"
