@@ -6,6 +6,7 @@
 #include "app/log.h"
 #include "app/model_search.h"
 #include "app/stopwatch.h"
+#include "mnv2/error.h"
 
 namespace mnv2::app {
 
@@ -15,6 +16,10 @@ Engine load_engine(const Plan& plan) {
   const Model model = Model::load(path);
   const double load_ms = stopwatch.lap_ms();
   log_info("model " + path + " (" + model.source() + ")");
+
+  if (!model.architecture().classifier)
+    throw Error(ErrorCode::invalid_model,
+                path + ": the model has no classifier: it gives features, which cannot be told as classes");
 
   // Before the packing: it is the cheaper thing to be wrong.
   std::vector<std::string> labels =
