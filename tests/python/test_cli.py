@@ -226,6 +226,13 @@ class Results(Case):
         self.assertEqual((record["width"], record["height"]), (61, 47))
         self.assertNotIn("orientation", record)
 
+    def test_what_the_codecs_say_is_in_the_record(self):
+        # With a static OpenCV too: the codecs are the system's, and the program stands before them.
+        path = self.make("cut.jpg", self.jpeg_bytes[:-40] + b"\xff\xd9")
+        out, err = self.run_program(path)
+        self.assertEqual(json.loads(out)["warnings"], ["libjpeg: Corrupt JPEG data: premature end of data segment"])
+        self.assertEqual(err, "")
+
     def test_max_pixels(self):
         path = self.make("a.jpg", self.jpeg_bytes)
         self.assert_ok(self.records("--max-pixels", str(61 * 47), path)[0], path)
@@ -394,6 +401,7 @@ class Usage(Case):
         out, err = self.run_program("--version")
         self.assertEqual(err, "")
         self.assertRegex(out.decode(), r"^mnv2-classify \d+\.\d+\.\d+\n.*portable.*chosen: \w+\n.*OpenCV \d+\.\d+")
+        self.assertRegex(out.decode(), r"OpenCV [\d.]+ \((static|shared); JPEG: [^/]+; PNG: [^/]+\)\n$")
         out, _ = self.run_program("--version", "--isa", "portable")
         self.assertIn(b"chosen: portable", out)
 
