@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Callable, Mapping, Optional, Sequence, Union
 
 import numpy as np
 
+from mnv2_checkpoint import refuse_quantised
 from mnv2_fold import fold
-from mnv2_known_layouts import LAYOUTS, recognise, refuse_quantised
+from mnv2_known_layouts import LAYOUTS, recognise
 from mnv2_labels import LabelsError, imagenet_labels, read_labels
 from mnv2_layouts import Layout, Recognised
 from mnv2_model_file import (Architecture, ConversionError, Preprocessing, make_metadata, read_model_file,
