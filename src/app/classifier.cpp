@@ -20,25 +20,25 @@ Classifier::Classifier(const Engine& engine, const Plan& plan, int threads)
       workspace_(engine.network, threads),
       outputs_(static_cast<std::size_t>(engine.network.num_classes())) {}
 
-Record Classifier::classify(const Input& input) {
-  if (input.error) return {.path = input.path, .error = input.error};
-  const auto failed = [&](ErrorCode code, const char* message) {
-    return Record{.path = input.path, .error = RecordError{code, message}};
+Result Classifier::classify(const Input& input, const Needs& needs) {
+  const auto failed = [&](RecordError error) {
+    return Result{.record = {.path = input.path, .error = std::move(error)}, .truth = input.truth};
   };
+  if (input.error) return failed(*input.error);
   try {
-    Record record{.path = input.path};
-    classify_file(input.path, record);
-    return record;
+    Result result{.record = {.path = input.path}, .truth = input.truth};
+    classify_file(input.path, needs, result);
+    return result;
   } catch (const Error& e) {
-    return failed(e.code(), e.what());
+    return failed({e.code(), e.what()});
   } catch (const std::bad_alloc&) {
-    return failed(ErrorCode::out_of_memory, "not enough memory for this image");
+    return failed({ErrorCode::out_of_memory, "not enough memory for this image"});
   } catch (const std::exception& e) {
-    return failed(ErrorCode::internal, e.what());
+    return failed({ErrorCode::internal, e.what()});
   }
 }
 
-void Classifier::classify_file(const std::string& path, Record& record) {
+void Classifier::classify_file(const std::string& path, const Needs& needs, Result& result) {
   Timings timings;
   Stopwatch stopwatch;
   const std::vector<std::uint8_t> bytes = image::read_file(path);
@@ -59,6 +59,7 @@ void Classifier::classify_file(const std::string& path, Record& record) {
     throw Error(ErrorCode::invalid_model, "the network's outputs for this image are not finite numbers");
   softmax(outputs_, outputs_);
 
+  Record& record = result.record;
   record.width = decoded.view.width;
   record.height = decoded.view.height;
   record.orientation = decoded.orientation;
@@ -67,6 +68,7 @@ void Classifier::classify_file(const std::string& path, Record& record) {
     record.top.push_back(
         {prediction.index, label_of(engine_.labels, prediction.index), prediction.probability});
   if (plan_.timings || plan_.bench) record.timings = timings;
+  if (needs.embedding) result.embedding.assign(workspace_.embedding().begin(), workspace_.embedding().end());
 }
 
 }  // namespace mnv2::app

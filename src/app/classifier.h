@@ -1,12 +1,12 @@
-// One worker: the way of one image from its path to its record.
+// One worker: the way of one image from its path to its result.
 #pragma once
 
 #include <vector>
 
 #include "app/engine.h"
-#include "app/inputs.h"
+#include "app/inputs/source.h"
 #include "app/plan.h"
-#include "app/record.h"
+#include "app/results/sink.h"
 
 namespace mnv2::app {
 
@@ -16,11 +16,11 @@ class Classifier {
   /// @param threads how many threads share the network's work on one image.
   Classifier(const Engine& engine, const Plan& plan, int threads);
 
-  /// Never throws for a bad input: the record tells.
-  Record classify(const Input& input);
+  /// The result without its text. Never throws for a bad input: the record tells.
+  Result classify(const Input& input, const Needs& needs = {});
 
  private:
-  void classify_file(const std::string& path, Record& record);
+  void classify_file(const std::string& path, const Needs& needs, Result& result);
 
   const Engine& engine_;
   const Plan& plan_;

@@ -1,26 +1,30 @@
-// Images through workers, records out in the order of the inputs.
+// Inputs through workers, results out to the sinks.
 #pragma once
 
 #include <cstddef>
+#include <memory>
+#include <span>
 
 #include "app/engine.h"
-#include "app/output.h"
+#include "app/inputs/source.h"
 #include "app/plan.h"
+#include "app/results/sink.h"
 
 namespace mnv2::app {
 
 struct PipelineResult {
-  std::size_t records = 0;  // written
+  std::size_t records = 0;  // given to the sinks
   std::size_t failed = 0;   // of these, with an error
 };
 
-/// Classifies the inputs of `plan` and writes one record for each, in order, until there are no more, a
-/// signal asks to stop (what is in flight is finished and written) or the output takes no more (see its
-/// state).
+/// Classifies the inputs and gives each sink one result for each, in order unless the plan says otherwise,
+/// until there are no more, a signal asks to stop (what is in flight is finished and written) or a sink takes
+/// no more (see its state). Finishes the sinks.
 ///
 /// One image: its kernels are split over the threads. Several: each thread takes one image at a time; how far
 /// the quickest may run ahead of the slowest is bounded, so memory does not grow with the number of images.
-/// The bytes written are the same for any number of threads.
-PipelineResult classify_all(const Engine& engine, const Plan& plan, Output& output);
+/// What the sinks get is the same for any number of threads.
+PipelineResult classify_all(const Engine& engine, const Plan& plan, InputSource& inputs,
+                            std::span<const std::unique_ptr<Sink>> sinks);
 
 }  // namespace mnv2::app

@@ -7,7 +7,7 @@
 #include <filesystem>
 
 #include "app/cpu_count.h"
-#include "app/inputs.h"
+#include "app/inputs/walker.h"
 #include "mnv2/error.h"
 
 namespace mnv2::app {

@@ -7,9 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "app/exchange.h"
 #include "app/model_search.h"
 #include "app/options.h"
-#include "app/writer.h"
+#include "app/results/writer.h"
 #include "mnv2/isa.h"
 
 namespace mnv2::app {
@@ -52,6 +53,7 @@ struct Plan {
 
   int top_k = 5;
   Layout layout = Layout::json_lines;
+  Order order = Order::inputs;
   bool log_failures = true;  // not where the records are read by the same person
   bool timings = false;
   bool apply_exif = true;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <memory>
 #include <new>
 #include <optional>
 #include <string>
@@ -14,12 +15,14 @@
 #include "app/exit_status.h"
 #include "app/image/decode.h"
 #include "app/image/decoder_version.h"
+#include "app/inputs/make_inputs.h"
 #include "app/log.h"
 #include "app/model_search.h"
 #include "app/options.h"
-#include "app/output.h"
 #include "app/pipeline.h"
 #include "app/plan.h"
+#include "app/results/make_sinks.h"
+#include "app/results/output.h"
 #include "app/signals.h"
 #include "mnv2/error.h"
 
@@ -53,19 +56,40 @@ int print(const std::string& text, Output& output) {
   return kExitFailed;
 }
 
-int exit_status(const PipelineResult& result, Output& output) {
-  output.finish();
-  if (output.state() == Output::State::failed) {
-    log_error(output.error());
+/// The status for a run that wrote its results to one place, and the last words about it.
+int exit_status(const PipelineResult& result, const std::optional<std::string>& write_error, bool closed) {
+  if (write_error) {
+    log_error(*write_error);
     return kExitFailed;
   }
-  if (output.state() == Output::State::closed) return kExitOk;
+  if (closed) return kExitOk;
   if (result.failed > 0 && result.records > 1) {
     log_warning(std::to_string(result.failed) + " of " + std::to_string(result.records) +
                 " inputs could not be classified");
   }
   if (stop_signal() != 0) return kExitSignalBase + stop_signal();
   return result.failed > 0 ? kExitFailed : kExitOk;
+}
+
+int bench(const Engine& engine, const Plan& plan, Output& output) {
+  const PipelineResult result = run_bench(engine, plan, output);
+  output.finish();
+  return exit_status(result,
+                     output.state() == Output::State::failed ? std::optional(output.error()) : std::nullopt,
+                     output.state() == Output::State::closed);
+}
+
+int classify_inputs(const Engine& engine, const Plan& plan, Output& output) {
+  const std::unique_ptr<InputSource> inputs = make_inputs(plan);
+  const std::vector<std::unique_ptr<Sink>> sinks = make_sinks(engine, plan, output);
+  const PipelineResult result = classify_all(engine, plan, *inputs, sinks);
+  std::optional<std::string> write_error;
+  bool closed = false;
+  for (const auto& sink : sinks) {
+    if (sink->state() == Sink::State::failed && !write_error) write_error = sink->error();
+    closed = closed || sink->state() == Sink::State::closed;
+  }
+  return exit_status(result, write_error, closed);
 }
 
 int run_plan(const Plan& plan, Output& output) {
@@ -85,8 +109,7 @@ int run_plan(const Plan& plan, Output& output) {
     return kExitModel;
   }
   image::init_decoder();
-  return exit_status(plan.bench ? run_bench(*engine, plan, output) : classify_all(*engine, plan, output),
-                     output);
+  return plan.bench ? bench(*engine, plan, output) : classify_inputs(*engine, plan, output);
 }
 
 }  // namespace

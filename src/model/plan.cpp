@@ -20,6 +20,9 @@ constexpr int kMaxChunkedPixels = 24 * 24;
 constexpr int kBandRows = 4;
 // Hidden channels of a chunk, about: its two buffers and its weights should stay in the L2 cache.
 constexpr int kChunkChannels = 96;
+// The same where nothing is expanded: no produced rows and few weights to keep, so that the sums are read and written
+// seldom.
+constexpr int kFilterChunkChannels = 384;
 
 // Parts of the tail that threads can take: more serve more threads and cost more additions at the end.
 constexpr int kTailGroups = 16;
@@ -85,7 +88,7 @@ class Planner {
       const RowSource source = blocks[i].expand        ? RowSource::expand
                                : i == 0 && fuse_stem ? RowSource::stem
                                                        : RowSource::input;
-      current = plan_block(blocks[i], source, current, reads_rows(i + 1));
+      current = plan_block(blocks[i], source, current, reads_rows(i + 1), i + 1 == blocks.size());
     }
     plan_tail(current);
     plan_.arena_size = arena_.size();
@@ -121,16 +124,17 @@ class Planner {
     return output;
   }
 
-  TensorPlan plan_block(const Block& block, RowSource source, TensorPlan input, bool padded_output) {
+  TensorPlan plan_block(const Block& block, RowSource source, TensorPlan input, bool padded_output, bool last) {
     BlockPlan b{.block = &block, .first_layer = plan_.layers, .source = source, .input = std::move(input)};
     b.hidden_c = block.depthwise.out_c;
     b.hidden_vectors = divide_up(b.hidden_c, lanes_);
-    b.output = make_tensor(block.project.out_c, conv_out(b.input.h, b.stride()), conv_out(b.input.w, b.stride()),
+    b.banded = b.input.pixels() > kMaxChunkedPixels;
+    b.projected = !(last && !architecture_.head && !block.residual && !b.banded);
+    b.output = make_tensor(b.projected ? block.project.out_c : b.hidden_c, conv_out(b.input.h, b.stride()), conv_out(b.input.w, b.stride()),
                            lanes_, padded_output);
 
     b.rows_before = padding_before(architecture_.padding, b.input.h, b.stride());
     b.columns_before = padding_before(architecture_.padding, b.input.w, b.stride());
-    b.banded = b.input.pixels() > kMaxChunkedPixels;
     b.band_rows = b.banded ? std::min(kBandRows, b.output.h) : b.output.h;
     if (source != RowSource::input) {
       // A banded block keeps the rows that one band's windows cover.
@@ -151,7 +155,8 @@ class Planner {
   /// Cuts the hidden channels into chunks, even in size and of whole panels, and places their weights.
   void plan_chunks(BlockPlan& b) {
     const int panels = divide_up(b.hidden_vectors, kMaxPanelVectors);
-    const int panels_per_chunk = std::max(1, kChunkChannels / (lanes_ * kMaxPanelVectors));
+    const int chunk_channels = b.source == RowSource::input ? kFilterChunkChannels : kChunkChannels;
+    const int panels_per_chunk = std::max(1, chunk_channels / (lanes_ * kMaxPanelVectors));
     const int chunks = b.banded ? 1 : divide_up(panels, panels_per_chunk);
     for (int i = 0; i < chunks; ++i) {
       ChunkPlan chunk;
@@ -163,7 +168,7 @@ class Planner {
       else if (b.source == RowSource::stem)
         chunk.produce = take_panels(chunk.first_vector, chunk.vectors, architecture_.stem.in_c * 9);
       chunk.depthwise = arena_.take(std::size_t(chunk.vectors) * 10 * lanes_);
-      chunk.project = take_panels(0, b.output.vectors, chunk.channels);
+      if (b.projected) chunk.project = take_panels(0, b.output.vectors, chunk.channels);
       b.chunks.push_back(std::move(chunk));
     }
   }
@@ -177,7 +182,7 @@ class Planner {
     plan_.zero_row_size = std::max(plan_.zero_row_size, row);
     const std::size_t band = std::size_t(b.band_rows) * b.output.w * lanes_;
     plan_.depthwise_size = std::max(plan_.depthwise_size, most_vectors * band);
-    if (!b.banded)
+    if (!b.banded && b.projected)
       plan_.shared_depthwise_size = std::max(plan_.shared_depthwise_size, b.hidden_vectors * band);
   }
 
@@ -187,9 +192,11 @@ class Planner {
     tail.features = architecture_.embedding_size();
     if (architecture_.head) {
       tail.head = &*architecture_.head;
-      plan_.head_size = std::size_t(kMaxPanelVectors) * features.pixels() * lanes_;
       count(*tail.head, features, tail.head->in_c);
+    } else if (!plan_.blocks.back().projected) {
+      tail.head = &architecture_.blocks.back().project;
     }
+    if (tail.head != nullptr) plan_.head_size = std::size_t(kMaxPanelVectors) * features.pixels() * lanes_;
     tail.pooled_index = plan_.layers - 1;
     if (architecture_.classifier) plan_classifier(*architecture_.classifier);
 

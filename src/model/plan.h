@@ -54,6 +54,7 @@ enum class RowSource {
 /// One inverted residual, run without ever storing its hidden tensor (`hidden_c` channels, 6 times the input's).
 /// Banded, for large maps: a band of output rows at a time; the rows produced stay in a ring of ring_rows rows.
 /// Not banded, for small maps: a chunk of hidden channels at a time over the whole map, added up in the projection.
+/// The last block of a network without head (MobileNetV1) leaves its projection to the tail, which takes it for a head.
 struct BlockPlan {
   const Block* block = nullptr;
   int first_layer = 0;  // of the block's in Architecture::layers()
@@ -63,6 +64,7 @@ struct BlockPlan {
   int hidden_c = 0;
   int hidden_vectors = 0;
   bool banded = false;
+  bool projected = true;  // false: the output is the filtered hidden tensor
   int band_rows = 0;  // output rows of a band; the whole map when not banded
   int rows_before = 1;     // of zeros, above the first window's first row of the image: 0 or 1
   int columns_before = 1;  // the same on the left
@@ -84,10 +86,10 @@ struct DensePlan {
   std::vector<PanelPlan> panels;
 };
 
-/// A panel of the head (without a head, some of the last block's output) and the part of the classifier that its channels meet: pooled, they are multiplied at once, so
+/// A panel of the head (where there is none, some of the last block's output) and the part of the classifier that its channels meet: pooled, they are multiplied at once, so
 /// that the classifier's weights, most of what is left to read, come while the head computes.
 struct TailStep {
-  PanelPlan head;              // without a head only its vectors count, which are pooled as they are
+  PanelPlan head;              // without TailPlan::head only its vectors count, which are pooled as they are
   int channels = 0;            // of the panel, without padding
   std::size_t classifier = 0;  // offset in the arena of [classifier_panels][channels][kLinearVectors * V]
   std::size_t end = 0;         // where the step's weights end in the arena
@@ -96,7 +98,7 @@ struct TailStep {
 /// Head, global average pooling and classifier, of which either layer may be absent. The steps are cut into `groups` whose logits are added up in the end:
 /// the cut depends on the network alone, so the sums do not depend on the threads.
 struct TailPlan {
-  const Layer* head = nullptr;        // null: the last block's output is pooled
+  const Layer* head = nullptr;        // or the last block's projection; null: the last block's output is pooled
   const Layer* classifier = nullptr;  // null: no logits, the pooled features are all
   int features = 0;          // that the pooling gives: the embedding
   int pooled_index = 0;      // in Architecture::layers(), the layer whose output is pooled

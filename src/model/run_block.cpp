@@ -40,12 +40,13 @@ class BlockRun {
       context_.pool.run(parts, [&](int part, int thread) {
         run_bands(context_.threads[thread], split(b_.output.h, parts, part));
       });
+    } else if (!b_.projected) {
+      run_hidden(output_);
     } else if (threads == 1) {
       run_chunks(context_.threads[0]);
     } else {
       zero_output_columns({0, b_.output.h});
-      const int panels = (b_.hidden_vectors + kernels::kMaxPanelVectors - 1) / kernels::kMaxPanelVectors;
-      run_split(context_, panels, [&](Range mine, int thread) { hidden_part(context_.threads[thread], mine); });
+      run_hidden(context_.shared_depthwise);
       const int parts = std::min(threads, b_.output.pixels());
       context_.pool.run(parts, [&](int part, int thread) {
         project_part(context_.threads[thread], split(b_.output.pixels(), parts, part));
@@ -93,8 +94,14 @@ class BlockRun {
     }
   }
 
-  /// Expands and filters hidden panels [mine), one by one, into the buffer that all threads share.
-  void hidden_part(const ThreadBuffers& buffers, Range mine) const {
+  /// Expands and filters the hidden panels, shared by the threads, to output [hidden_vectors][pixels][V].
+  void run_hidden(float* output) const {
+    const int panels = (b_.hidden_vectors + kernels::kMaxPanelVectors - 1) / kernels::kMaxPanelVectors;
+    run_split(context_, panels, [&](Range mine, int thread) { hidden_part(context_.threads[thread], mine, output); });
+  }
+
+  /// Expands and filters hidden panels [mine), one by one.
+  void hidden_part(const ThreadBuffers& buffers, Range mine, float* output) const {
     const std::ptrdiff_t depthwise_block = std::ptrdiff_t{b_.output.pixels()} * lanes_;
     zero_produced_columns(buffers, b_.chunks);
     for (const ChunkPlan& chunk : b_.chunks) {
@@ -105,8 +112,7 @@ class BlockRun {
         if (!chunk.produce.empty())
           produce(buffers, chunk.produce[(v - chunk.first_vector) / kernels::kMaxPanelVectors], {0, b_.input.h},
                   buffers.rows);
-        depthwise(buffers, chunk, v, vectors, {0, b_.output.h}, buffers.rows,
-                  context_.shared_depthwise + v * depthwise_block);
+        depthwise(buffers, chunk, v, vectors, {0, b_.output.h}, buffers.rows, output + v * depthwise_block);
       }
     }
   }

@@ -7,7 +7,9 @@
 #include <string>
 
 #include "app/engine.h"
+#include "app/inputs/make_inputs.h"
 #include "app/pipeline.h"
+#include "app/results/make_sinks.h"
 #include "support/catch.h"
 #include "support/model_builder.h"
 #include "support/temp_dir.h"
@@ -64,7 +66,9 @@ TEST_CASE("workers that run out of memory end the run with an exception, not the
     is_armed = true;
     std::size_t written = 0;
     try {
-      written = classify_all(engine, plan, records).records;
+      const auto inputs = make_inputs(plan);
+      const auto sinks = make_sinks(engine, plan, records);
+      written = classify_all(engine, plan, *inputs, sinks).records;
       ++survived;
       CHECK(written == 40);
     } catch (const std::bad_alloc&) {

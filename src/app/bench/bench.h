@@ -2,9 +2,9 @@
 #pragma once
 
 #include "app/engine.h"
-#include "app/output.h"
 #include "app/pipeline.h"
 #include "app/plan.h"
+#include "app/results/output.h"
 
 namespace mnv2::app {
 

@@ -9,7 +9,7 @@
 #include "app/bench/measure.h"
 #include "app/bench/statistics.h"
 #include "app/plan.h"
-#include "app/writer.h"
+#include "app/results/writer.h"
 #include "mnv2/layer_shapes.h"
 
 namespace mnv2::app {

@@ -75,7 +75,7 @@ Workload::Workload(const Engine& engine, const Plan& plan, const BenchSetting& s
 std::optional<Timings> Workload::run_image(std::size_t worker) {
   if (images_ == nullptr) return std::get<MadeUpImage>(workers_[worker]).run();
   while (const Input* input = images_->take()) {
-    const Record record = std::get<Classifier>(workers_[worker]).classify(*input);
+    const Record record = std::get<Classifier>(workers_[worker]).classify(*input).record;
     if (!record.error) return record.timings;
     images_->drop(*input, record);
   }

@@ -12,9 +12,9 @@
 #include "app/bench/crew.h"
 #include "app/classifier.h"
 #include "app/engine.h"
-#include "app/inputs.h"
+#include "app/inputs/walker.h"
 #include "app/plan.h"
-#include "app/record.h"
+#include "app/results/record.h"
 
 namespace mnv2::app {
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "app/record.h"
+#include "app/results/record.h"
 
 namespace mnv2::app {
 

@@ -1,4 +1,4 @@
-// The inputs of a run: files and folders from the command line, walked one at a time.
+// Files and folders from the command line, walked one at a time.
 #pragma once
 
 #include <sys/types.h>
@@ -9,15 +9,9 @@
 #include <string_view>
 #include <vector>
 
-#include "app/record.h"
+#include "app/inputs/source.h"
 
 namespace mnv2::app {
-
-/// One file to classify, or a folder that could not be read.
-struct Input {
-  std::string path;                  // the argument, or the argument + "/" + the names below it; any bytes
-  std::optional<RecordError> error;  // set: nothing to read here
-};
 
 /// Hands out inputs in order. Arguments come as given; a folder is replaced by the images below it,
 /// recursively, in the bytewise order of their full paths. Only one folder's listing per level is in memory.
@@ -25,13 +19,12 @@ struct Input {
 /// In folders: names that end in .jpg .jpeg .jpe .jfif .png (any case) count, hidden ones do not; links are
 /// followed, but never into a folder that is being walked. A file that is named as an argument is handed out
 /// whatever it is called, and also when it does not exist: reading it tells why.
-class InputWalker {
+class InputWalker : public InputSource {
  public:
   /// @param warn told about folders of the command line that hold no image.
   InputWalker(std::vector<std::string> arguments, std::function<void(const std::string&)> warn);
 
-  /// The next input, or nothing after the last. Never throws for what is found on disk.
-  std::optional<Input> next();
+  std::optional<Input> next() override;
 
  private:
   struct Level {

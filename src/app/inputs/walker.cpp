@@ -1,4 +1,4 @@
-#include "app/inputs.h"
+#include "app/inputs/walker.h"
 
 #include <dirent.h>
 #include <sys/stat.h>
@@ -54,7 +54,7 @@ std::optional<Input> InputWalker::next() {
     if (levels_.empty()) {
       if (next_argument_ == arguments_.size()) return std::nullopt;
       const std::string& argument = arguments_[next_argument_++];
-      if (!is_folder(argument)) return Input{argument, std::nullopt};
+      if (!is_folder(argument)) return Input{.path = argument};
       found_any_ = false;
       enter(argument, failed);
     } else if (levels_.back().entries.empty()) {
@@ -66,7 +66,7 @@ std::optional<Input> InputWalker::next() {
       levels_.back().entries.pop_back();
       if (path.back() != '/') {
         found_any_ = true;
-        return Input{std::move(path), std::nullopt};
+        return Input{.path = std::move(path)};
       }
       path.pop_back();
       enter(path, failed);
@@ -80,8 +80,10 @@ std::optional<Input> InputWalker::next() {
 
 void InputWalker::enter(const std::string& path, std::optional<Input>& failed) {
   const auto fail = [&](int error) {
-    failed = Input{path, RecordError{error == ENOENT ? ErrorCode::file_not_found : ErrorCode::file_unreadable,
-                                     "cannot read this folder: " + std::generic_category().message(error)}};
+    failed =
+        Input{.path = path,
+              .error = RecordError{error == ENOENT ? ErrorCode::file_not_found : ErrorCode::file_unreadable,
+                                   "cannot read this folder: " + std::generic_category().message(error)}};
   };
   const std::unique_ptr<DIR, CloseFolder> folder(opendir(path.c_str()));
   struct stat info {};

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "app/inputs.h"
+#include "app/inputs/walker.h"
 #include "support/catch.h"
 #include "support/temp_dir.h"
 

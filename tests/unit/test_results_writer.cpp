@@ -7,7 +7,7 @@
 
 #include "app/log.h"
 #include "app/bench/statistics.h"
-#include "app/writer.h"
+#include "app/results/writer.h"
 #include "support/catch.h"
 
 using namespace mnv2::app;

@@ -1,4 +1,4 @@
-#include "app/output.h"
+#include "app/results/output.h"
 
 #include <poll.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "app/writer.h"
+#include "app/results/writer.h"
 
 #include <cstdint>
 #include <cstdio>

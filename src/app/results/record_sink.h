@@ -1,0 +1,27 @@
+// The records as text, written one by one.
+#pragma once
+
+#include "app/results/output.h"
+#include "app/results/sink.h"
+#include "app/results/writer.h"
+
+namespace mnv2::app {
+
+/// Writes each result's text to `output`, which outlives it, with what the layout puts around records.
+class RecordSink : public Sink {
+ public:
+  RecordSink(Output& output, Layout layout) : output_(output), framing_(framing(layout)) {}
+
+  Needs needs() const override { return {.text = true}; }
+  void take(const Result& result) override;
+  void finish(Ending ending) override;
+  State state() const override;
+  std::string error() const override { return output_.error(); }
+
+ private:
+  Output& output_;
+  Framing framing_;
+  bool any_ = false;  // written
+};
+
+}  // namespace mnv2::app
