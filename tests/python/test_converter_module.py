@@ -206,6 +206,7 @@ class Modules(EngineCase):
         self.refused("its input comes from hardswish", randomise(nets.FlatV2(0.1, 3, activation=nn.Hardswish)))
         self.refused("features.0: padding (2, 2, 2, 2)", self.spoiled(padding=(2, 2)))
         self.refused("features.0: stride (2, 1), dilation (1, 1), expected one stride", self.spoiled(stride=(2, 1)))
+        self.refused("features.0: stride 3, expected 1 or 2", self.spoiled(stride=3))
         self.refused("features.0: its input comes from pad (mode reflect", self.spoiled(padding_mode="reflect"))
 
     def spoiled(self, **attributes: Any) -> nn.Module:
