@@ -374,7 +374,7 @@ class Usage(Case):
         for arguments, message in (
                 ([], "no input"), (["-k", "5"], "no input"), (["-k", "0", path], "--top-k"), (["-k", "x", path], "'x'"),
                 (["-k"], "--top-k: its value is missing"), (["-t", "0", path], "--threads"), (["-t", "1025", path], "1024"),
-                (["-f", "yaml", path], "json, jsonl or text"), (["--isa", "mmx", path], "unknown"),
+                (["-f", "yaml", path], "json, jsonl, csv or text"), (["--isa", "mmx", path], "unknown"),
                 (["--crop", "0", path], "--crop"), (["--crop", "4097", path], "4096"), (["--resize", "-3", path], "--resize"),
                 (["--max-pixels", "0", path], "--max-pixels"), (["--bench-seconds", "0"], "--bench-seconds"),
                 (["-q", "-v", path], "--quiet"), (["-m", "", path], "--model"), (["--frob", path], "unknown flag '--frob'"),
