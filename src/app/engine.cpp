@@ -1,6 +1,7 @@
 #include "app/engine.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "app/labels.h"
@@ -10,6 +11,18 @@
 #include "mnv2/error.h"
 
 namespace mnv2::app {
+
+Preprocessing choose_preprocessing(const Model& model, const Plan& plan) {
+  Preprocessing preprocessing = model.preprocessing();
+  if (plan.input_size) {
+    const double scale = static_cast<double>(*plan.input_size) / preprocessing.crop;
+    preprocessing.resize = static_cast<int>(std::lround(preprocessing.resize * scale));
+    preprocessing.crop = *plan.input_size;
+  }
+  preprocessing.resize = plan.resize.value_or(preprocessing.resize);
+  preprocessing.crop = plan.crop.value_or(preprocessing.crop);
+  return preprocessing;
+}
 
 Engine load_engine(const Plan& plan) {
   const std::string path = find_model(plan.model);
@@ -26,9 +39,7 @@ Engine load_engine(const Plan& plan) {
   std::vector<std::string> labels =
       plan.labels ? read_labels(*plan.labels, model.architecture().num_classes()) : model.labels();
 
-  Preprocessing preprocessing = model.preprocessing();
-  preprocessing.resize = plan.resize.value_or(preprocessing.resize);
-  preprocessing.crop = plan.crop.value_or(preprocessing.crop);
+  const Preprocessing preprocessing = choose_preprocessing(model, plan);
   stopwatch.lap_ms();
   Network network(model, {.isa = plan.isa, .input_h = preprocessing.crop, .input_w = preprocessing.crop});
   const double pack_ms = stopwatch.lap_ms();
