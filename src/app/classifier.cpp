@@ -59,7 +59,7 @@ void Classifier::classify_file(const std::string& path, const Needs& needs, Resu
   const std::span<const float> outputs = outputs_.empty() ? workspace_.embedding() : outputs_;
   if (!std::all_of(outputs.begin(), outputs.end(), [](float output) { return std::isfinite(output); }))
     throw Error(ErrorCode::invalid_model, "the network's outputs for this image are not finite numbers");
-  if (!outputs_.empty()) softmax(outputs_, outputs_);
+  softmax(outputs_, outputs_);
 
   Record& record = result.record;
   record.width = decoded.view.width;
