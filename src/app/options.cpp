@@ -69,6 +69,26 @@ void add_flags(CLI::App& app, Options& options) {
   app.option_defaults()->multi_option_policy(
       CLI::MultiOptionPolicy::TakeLast);  // so that aliases can be overridden
 
+  app.option_defaults()->group("Input");
+  app.add_option("--files-from", options.files_from,
+                 "a list of files and folders, one path a line; - (also as an input) is stdin")
+      ->type_name("FILE");
+  app.add_flag("-0,--null", options.null_separated,
+               "lists have NUL between paths; else line ends, and all other bytes count")
+      ->disable_flag_override();
+  add_number<int>(app, "--max-depth", options.max_depth, 0, kMaxInt,
+                  "how deep to go into folders: 1 takes what is right in them, 0 enters none")
+      ->type_name("N");
+  app.add_flag("--hidden", options.hidden, "in folders, also names that begin with a dot")
+      ->disable_flag_override();
+  app.add_flag("--any-name", options.any_name,
+               "in folders, also files not named .jpg .jpeg .jpe .jfif .png that begin as a JPEG or PNG")
+      ->disable_flag_override();
+  app.add_option(
+         "--shard", options.shard,
+         "the I-th of N parts of the inputs, by a hash of each path; slurm: I and N from the array job")
+      ->type_name("I/N");
+
   app.option_defaults()->group("Model");
   app.add_option("-m,--model", options.model,
                  "model file; without it, $MNV2_MODEL, then the usual data folders")
@@ -84,6 +104,9 @@ void add_flags(CLI::App& app, Options& options) {
          "json, jsonl, csv or text; without it, JSON for one image and one JSON object a line for more")
       ->type_name("NAME");
   add_output_flags(app, options);
+
+  app.add_flag("--unordered", options.unordered, "results as they are done, not in the order of the inputs")
+      ->disable_flag_override();
 
   app.option_defaults()->group("Preprocessing");
   add_number<int>(app, "--resize", options.resize, 1, kMaxResize,

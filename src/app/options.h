@@ -23,7 +23,14 @@ enum class Format { json, jsonl, csv, text };
 enum class SortAs { link, symlink, copy };
 
 struct Options {
-  std::vector<std::string> inputs;  // files and folders, any bytes
+  std::vector<std::string> inputs;  // files, folders, "-" for a list on stdin; any bytes
+  std::optional<std::string> files_from;
+  bool null_separated = false;
+  std::optional<int> max_depth;
+  bool hidden = false;
+  bool any_name = false;
+  std::optional<std::string> shard;
+  bool unordered = false;
 
   std::optional<std::string> model;
   std::optional<std::string> labels;

@@ -7,7 +7,6 @@
 #include <filesystem>
 
 #include "app/cpu_count.h"
-#include "app/inputs/walker.h"
 #include "app/results/plan_outputs.h"
 #include "mnv2/error.h"
 
@@ -32,6 +31,21 @@ Layout choose_layout(const Options& options, bool single_image, bool on_terminal
       break;
   }
   return Layout::text;
+}
+
+void plan_inputs(const Options& options, const Environment& environment, Plan& plan) {
+  plan.inputs = {
+      .paths = options.inputs, .files_from = options.files_from, .null_separated = options.null_separated};
+  if (plan.inputs.empty() && !options.bench)
+    throw UsageError("no input: name images or folders, or see mnv2-classify --help");
+  if (options.null_separated && !plan.inputs.has_list())
+    throw UsageError("--null: there is no list; --files-from FILE names one, - is the one on stdin");
+  if (std::count(options.inputs.begin(), options.inputs.end(), "-") + (options.files_from == "-") > 1)
+    throw UsageError("-: the list on stdin can be read only once");
+  plan.walk = {.max_depth = options.max_depth, .hidden = options.hidden, .any_name = options.any_name};
+  if (options.shard) plan.shard = parse_shard(*options.shard, environment.variable);
+  plan.single_image = plan.inputs.single_file() && !plan.shard;
+  plan.order = options.unordered ? Order::completion : Order::inputs;
 }
 
 /// A row for each pair of a number of threads and a batch; they grow like a table, so there is a limit.
@@ -85,11 +99,8 @@ Isa choose_isa(const Options& options, const Environment& environment) {
 }
 
 Plan make_plan(const Options& options, const Environment& environment) {
-  if (options.inputs.empty() && !options.bench)
-    throw UsageError("no input: name images or folders, or see mnv2-classify --help");
   Plan plan;
-  plan.inputs = options.inputs;
-  plan.single_image = options.inputs.size() == 1 && !is_folder(options.inputs.front());
+  plan_inputs(options, environment, plan);
 
   if (options.model && options.model->empty()) throw UsageError("--model: the file name is empty");
   plan.model = {.flag = options.model.value_or(""),

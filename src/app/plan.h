@@ -8,6 +8,9 @@
 #include <vector>
 
 #include "app/exchange.h"
+#include "app/inputs/named_source.h"
+#include "app/inputs/shard.h"
+#include "app/inputs/walker.h"
 #include "app/model_search.h"
 #include "app/options.h"
 #include "app/results/writer.h"
@@ -43,8 +46,10 @@ struct BenchSetting {
 };
 
 struct Plan {
-  std::vector<std::string> inputs;
-  bool single_image = false;  // exactly one input, and not a folder
+  NamedInputs inputs;
+  WalkRules walk = {};
+  std::optional<Shard> shard = {};
+  bool single_image = false;  // exactly one input, and neither a folder nor a list
 
   ModelSearch model;
   std::optional<std::string> labels;

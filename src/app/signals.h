@@ -11,4 +11,11 @@ void install_signal_handlers();
 /// The number of the signal that asked to stop, 0 if none did.
 int stop_signal();
 
+/// Waits until `descriptor` can be read, however long that takes. @return false when the wait was ended by a
+/// stop signal or by end_waiting(), before or meanwhile.
+bool wait_readable(int descriptor);
+
+/// Ends what waits in wait_readable(), now and from now on: nobody takes what could still come.
+void end_waiting();
+
 }  // namespace mnv2::app

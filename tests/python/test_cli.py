@@ -478,6 +478,13 @@ class ModelFile(Case):
             self.assertIn("bad.safetensors", err)
         self.run_program("-m", str(self.folder), image, status=3)
 
+    def test_a_model_without_classifier_is_refused(self):
+        model = str(self.folder / "features.safetensors")
+        subprocess.run([MAKE_MODEL, model, "--features"], check=True)
+        _, err = self.run_program("-m", model, self.make("a.png"), status=3)
+        self.assertIn("the model has no classifier: ", err)
+        self.assertEqual(err.count("\n"), 1, err)
+
     def test_a_crop_that_the_engine_does_not_take_is_one_line(self):
         model = str(self.folder / "large.safetensors")
         subprocess.run([MAKE_MODEL, model, "--crop", "5000"], check=True)

@@ -60,8 +60,10 @@ void check_files(const Plan& plan) {
           same_file(path, files[j].second))
         throw UsageError(flag + ": " + path + " is written by " + files[j].first + " already");
     }
-    for (const std::string& input : plan.inputs)
+    for (const std::string& input : plan.inputs.paths)
       if (same_file(path, input)) throw UsageError(flag + ": " + path + " is an input, too");
+    if (plan.inputs.files_from && same_file(path, *plan.inputs.files_from))
+      throw UsageError(flag + ": " + path + " is the file of --files-from, too");
     if (plan.labels && same_file(path, *plan.labels))
       throw UsageError(flag + ": " + path + " is the file of --labels, too");
   }
@@ -72,7 +74,7 @@ void check_sort_folder(const Plan& plan) {
   if (!plan.sort_into) return;
   std::error_code error;
   const std::filesystem::path target = std::filesystem::weakly_canonical(*plan.sort_into, error);
-  for (const std::string& input : plan.inputs) {
+  for (const std::string& input : plan.inputs.paths) {
     if (!is_folder(input)) continue;
     const std::filesystem::path folder = std::filesystem::canonical(input, error);
     const auto relative = target.lexically_relative(folder);
