@@ -132,6 +132,13 @@ void add_flags(CLI::App& app, Options& options) {
   app.add_option("--isa", options.isa, "instruction set (the best here); also $MNV2_ISA")->type_name("NAME");
 
   app.option_defaults()->group("Modes");
+  app.add_flag("--eval", options.eval,
+               "how often the model is right, on folders with a folder for each class")
+      ->disable_flag_override();
+  app.add_option(
+         "--truth", options.truth,
+         "with --eval: a CSV file with a path, relative to the folder given or its own, and a class")
+      ->type_name("FILE");
   app.add_flag("--bench", options.bench, "measure the speed, on the images given or on a made-up one")
       ->disable_flag_override();
   add_number<double>(app, "--bench-seconds", options.bench_seconds, 0.01, 3600,

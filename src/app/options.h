@@ -51,6 +51,9 @@ struct Options {
   std::vector<int> threads;  // empty: by the machine; several only for --bench
   std::optional<std::string> isa;
 
+  bool eval = false;
+  std::optional<std::string> truth;
+
   bool bench = false;
   double bench_seconds = 2;
   bool per_layer = false;

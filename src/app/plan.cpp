@@ -18,11 +18,12 @@ namespace {
 Layout choose_layout(const Options& options, bool single_image, bool on_terminal) {
   if (!options.format) {
     if (options.bench) return Layout::text;
+    if (options.eval) return on_terminal ? Layout::text : Layout::json_object;
     return single_image && on_terminal ? Layout::json_object : Layout::json_lines;
   }
   switch (*options.format) {
     case Format::json:
-      return single_image || options.bench ? Layout::json_object : Layout::json_array;
+      return single_image || options.bench || options.eval ? Layout::json_object : Layout::json_array;
     case Format::jsonl:
       return Layout::json_lines;
     case Format::csv:
@@ -36,7 +37,7 @@ Layout choose_layout(const Options& options, bool single_image, bool on_terminal
 void plan_inputs(const Options& options, const Environment& environment, Plan& plan) {
   plan.inputs = {
       .paths = options.inputs, .files_from = options.files_from, .null_separated = options.null_separated};
-  if (plan.inputs.empty() && !options.bench)
+  if (plan.inputs.empty() && !options.bench && !options.truth)
     throw UsageError("no input: name images or folders, or see mnv2-classify --help");
   if (options.null_separated && !plan.inputs.has_list())
     throw UsageError("--null: there is no list; --files-from FILE names one, - is the one on stdin");
@@ -46,6 +47,25 @@ void plan_inputs(const Options& options, const Environment& environment, Plan& p
   if (options.shard) plan.shard = parse_shard(*options.shard, environment.variable);
   plan.single_image = plan.inputs.single_file() && !plan.shard;
   plan.order = options.unordered ? Order::completion : Order::inputs;
+}
+
+/// Top-5 needs five guesses, whatever a record would show.
+constexpr int kEvalTopK = 5;
+
+void plan_eval(const Options& options, Plan& plan) {
+  if (!options.eval) {
+    if (options.truth) throw UsageError("--truth: needs --eval");
+    return;
+  }
+  if (options.bench) throw UsageError("--eval: not with --bench");
+  if (plan.inputs.has_list()) throw UsageError("--eval: takes folders or --truth FILE, not a list of paths");
+  if (options.truth && options.inputs.size() > 1)
+    throw UsageError("--truth: " + std::to_string(options.inputs.size()) +
+                     " inputs, expected one folder that its paths are relative to, or none");
+  plan.eval = true;
+  plan.truth = options.truth;
+  plan.single_image = false;
+  plan.top_k = kEvalTopK;
 }
 
 /// A row for each pair of a number of threads and a batch; they grow like a table, so there is a limit.
@@ -115,6 +135,7 @@ Plan make_plan(const Options& options, const Environment& environment) {
   plan.crop = options.crop;
 
   plan.top_k = options.top_k;
+  plan_eval(options, plan);
   const bool on_terminal = environment.stdout_is_terminal && options.output.value_or("-") == "-";
   plan.layout = choose_layout(options, plan.single_image, on_terminal);
   plan.log_failures = !on_terminal;

@@ -75,6 +75,9 @@ struct Plan {
   std::optional<double> quota_cpus;
   Isa isa = Isa::portable;
 
+  bool eval = false;
+  std::optional<std::string> truth = {};  // a table; without, folders are named by classes
+
   bool bench = false;
   double bench_seconds = 2;                       // for each of the settings
   std::vector<BenchSetting> bench_settings = {};  // not empty

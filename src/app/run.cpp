@@ -13,6 +13,7 @@
 
 #include "app/bench/bench.h"
 #include "app/engine.h"
+#include "app/eval/make_eval_inputs.h"
 #include "app/exit_status.h"
 #include "app/image/decode.h"
 #include "app/image/decoder_version.h"
@@ -93,12 +94,12 @@ int bench(const Engine& engine, const Plan& plan, Destination& destination) {
   output.finish();
   destination.finish(result.complete);
   Outcome outcome;
-  outcome.add(sink_state(output), output.error());
+  outcome.add(output.state(), output.error());
   return exit_status(result, outcome);
 }
 
 int classify_inputs(const Engine& engine, const Plan& plan, Destination& destination) {
-  std::unique_ptr<InputSource> inputs = make_inputs(plan);
+  std::unique_ptr<InputSource> inputs = plan.eval ? make_eval_inputs(engine, plan) : make_inputs(plan);
   Journal* journal = destination.journal();
   if (journal != nullptr) inputs = std::make_unique<SkipDone>(std::move(inputs), *journal);
   const std::vector<std::unique_ptr<Sink>> sinks = make_sinks(engine, plan, destination.output());
@@ -110,7 +111,7 @@ int classify_inputs(const Engine& engine, const Plan& plan, Destination& destina
     outcome.add(sink->state(), sink->error());
     outcome.lost += sink->lost();
   }
-  outcome.add(sink_state(destination.output()), destination.output().error());
+  outcome.add(destination.output().state(), destination.output().error());
   if (journal != nullptr) {  // the status is that of one whole run
     result.records += journal->records();
     result.failed += journal->failed();

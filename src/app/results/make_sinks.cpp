@@ -1,5 +1,6 @@
 #include "app/results/make_sinks.h"
 
+#include "app/eval/eval_sink.h"
 #include "app/results/embedding_sink.h"
 #include "app/results/record_sink.h"
 #include "app/results/sort_sink.h"
@@ -15,6 +16,11 @@ std::vector<std::unique_ptr<Sink>> make_sinks(const Engine& engine, const Plan& 
   if (plan.sort_into) {
     sinks.push_back(std::make_unique<SortSink>(*plan.sort_into, plan.sort_as, engine.labels,
                                                engine.network.num_classes()));
+  }
+  if (plan.eval) {
+    sinks.push_back(
+        std::make_unique<EvalSink>(output, plan.layout, engine.labels, engine.network.num_classes()));
+    return sinks;
   }
   // Last: what has a record has been dealt with, so that --resume may skip it.
   sinks.push_back(std::make_unique<RecordSink>(output, plan.layout, predictions_per_record(engine, plan)));

@@ -33,6 +33,10 @@ void check_combinations(const Options& options, const Plan& plan) {
   };
   refuse(options.bench && options.format == Format::csv,
          "--format: csv is not for --bench, which gives text or json");
+  refuse(options.eval && options.format == Format::csv,
+         "--format: csv is not for --eval, which gives text or json");
+  refuse(options.eval && options.resume, "--resume: not with --eval");
+  refuse(options.eval && options.min_prob > 0, "--min-prob: not with --eval");
   refuse(options.bench && options.resume, "--resume: not with --bench");
   refuse(options.bench && options.min_prob > 0, "--min-prob: not with --bench");
   refuse(options.bench && options.embeddings.has_value(), "--embeddings: not with --bench");

@@ -42,11 +42,7 @@ enum class Ending {
 /// unordered).
 class Sink {
  public:
-  enum class State {
-    open,
-    closed,  ///< the reader has gone, which is its right: the run ends quietly
-    failed,  ///< a full disk or the like; error() tells: the run ends with exit status 1
-  };
+  using State = Output::State;  // closed ends the run quietly, failed with exit status 1
 
   virtual ~Sink() = default;
 
@@ -59,8 +55,5 @@ class Sink {
   /// How many results could not be dealt with though the run went on: the exit status becomes 1.
   virtual std::size_t lost() const { return 0; }
 };
-
-/// The state of a sink that writes to `output`.
-Sink::State sink_state(const Output& output);
 
 }  // namespace mnv2::app
