@@ -31,9 +31,12 @@ Engine load_engine(const Plan& plan) {
   const double load_ms = stopwatch.lap_ms();
   log_info("model " + path + " (" + model.source() + ")");
 
-  if (!model.architecture().classifier)
-    throw Error(ErrorCode::invalid_model,
-                path + ": the model has no classifier: it gives features, which cannot be told as classes");
+  if (!model.architecture().classifier && !plan.embeddings && !plan.bench)
+    throw Error(ErrorCode::invalid_model, path +
+                                              ": the model has no classifier: it gives features, which "
+                                              "cannot be told as classes; --embeddings FILE.npy takes them");
+  if (!model.architecture().classifier && plan.sort_into)
+    throw UsageError("--sort-into: " + path + " has no classes to sort by");
 
   // Before the packing: it is the cheaper thing to be wrong.
   std::vector<std::string> labels =

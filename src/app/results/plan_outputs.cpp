@@ -66,6 +66,8 @@ void check_files(const Plan& plan) {
     }
     for (const std::string& input : plan.inputs.paths)
       if (same_file(path, input)) throw UsageError(flag + ": " + path + " is an input, too");
+    if (plan.inputs.files_from && same_file(path, *plan.inputs.files_from))
+      throw UsageError(flag + ": " + path + " is the file of --files-from, too");
     if (plan.labels && same_file(path, *plan.labels))
       throw UsageError(flag + ": " + path + " is the file of --labels, too");
   }
