@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "app/help.h"
 #include "app/log.h"
 
 namespace mnv2::app {
@@ -18,6 +19,8 @@ class UsageError : public std::runtime_error {
 };
 
 enum class Format { json, jsonl, text };
+
+enum class When { automatic, always, never };
 
 struct Options {
   std::vector<std::string> inputs;  // files, folders, "-" for a list on stdin; any bytes
@@ -52,6 +55,8 @@ struct Options {
   std::optional<std::string> compare;
 
   Verbosity verbosity = Verbosity::normal;
+  When progress = When::automatic;
+  Color color = Color::automatic;
   bool version = false;
   std::optional<std::string> help;  // the text to show, when it was asked for
 };
@@ -59,5 +64,8 @@ struct Options {
 /// @param arguments without the program's name.
 /// @throws UsageError with a message that names the flag, what was expected and what was found.
 Options parse_options(const std::vector<std::string>& arguments);
+
+/// All flags, by group, for manuals.
+std::vector<FlagGroup> all_flags();
 
 }  // namespace mnv2::app

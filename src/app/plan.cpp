@@ -46,6 +46,15 @@ void plan_inputs(const Options& options, const Environment& environment, Plan& p
   plan.order = options.unordered ? Order::completion : Order::inputs;
 }
 
+/// Not for who redirected stderr or reads the records as they come, and not where a line cannot be redrawn.
+bool wants_progress(const Options& options, const Environment& environment, const Plan& plan) {
+  if (options.progress != When::automatic) return options.progress == When::always;
+  const bool shows_records = environment.stdout_is_terminal && !plan.eval;
+  const std::string terminal = environment.variable("TERM");
+  return environment.stderr_is_terminal && !shows_records && !terminal.empty() && terminal != "dumb" &&
+         options.verbosity != Verbosity::quiet;
+}
+
 /// Top-5 needs five guesses, whatever a record would show.
 constexpr int kEvalTopK = 5;
 
@@ -100,6 +109,7 @@ Environment this_environment() {
   environment.program = std::filesystem::read_symlink("/proc/self/exe", error).string();
   environment.source_models = MNV2_SOURCE_MODELS_DIR;
   environment.stdout_is_terminal = isatty(STDOUT_FILENO) == 1;
+  environment.stderr_is_terminal = isatty(STDERR_FILENO) == 1;
   environment.affinity_cpus = affinity_cpus();
   environment.quota_cpus = cgroup_cpu_quota();
   return environment;
@@ -135,6 +145,8 @@ Plan make_plan(const Options& options, const Environment& environment) {
   plan_eval(options, plan);
   plan.layout = choose_layout(options, plan.single_image, environment.stdout_is_terminal);
   plan.log_failures = !environment.stdout_is_terminal;
+  plan.progress = wants_progress(options, environment, plan);
+  plan.progress_also_few = options.progress == When::always;
   plan.timings = options.verbosity == Verbosity::verbose;
   plan.apply_exif = !options.no_exif;
   plan.max_pixels = options.max_pixels;

@@ -24,6 +24,7 @@ struct Environment {
   std::string program;                               // path of the running program
   std::string source_models;                         // models/ of the source tree
   bool stdout_is_terminal = false;
+  bool stderr_is_terminal = false;
   int affinity_cpus = 1;
   std::optional<double> quota_cpus;
 };
@@ -59,7 +60,9 @@ struct Plan {
   int top_k = 5;
   Layout layout = Layout::json_lines;
   Order order = Order::inputs;
-  bool log_failures = true;  // not where the records are read by the same person
+  bool log_failures = true;        // not where the records are read by the same person
+  bool progress = false;           // shown, on stderr
+  bool progress_also_few = false;  // for a handful of images, too
   bool timings = false;
   bool apply_exif = true;
   std::int64_t max_pixels = 0;

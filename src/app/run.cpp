@@ -8,6 +8,7 @@
 #include <new>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "app/bench/bench.h"
@@ -22,6 +23,7 @@
 #include "app/options.h"
 #include "app/pipeline.h"
 #include "app/plan.h"
+#include "app/progress.h"
 #include "app/results/make_sinks.h"
 #include "app/results/output.h"
 #include "app/signals.h"
@@ -80,9 +82,23 @@ int bench(const Engine& engine, const Plan& plan, Output& output) {
                      output.state() == Output::State::closed);
 }
 
+std::unique_ptr<InputSource> open_inputs(const Engine& engine, const Plan& plan, const Warn& warn) {
+  return plan.eval ? make_eval_inputs(engine, plan, warn) : make_inputs(plan, warn);
+}
+
+std::unique_ptr<ProgressSink> make_progress(const Engine& engine, const Plan& plan) {
+  ProgressSink::Settings settings{.also_few = plan.progress_also_few};
+  if (can_be_read_twice(plan)) {
+    settings.open_inputs = [&] { return open_inputs(engine, plan, [](const std::string&) {}); };
+  }
+  return std::make_unique<ProgressSink>(std::move(settings));
+}
+
 int classify_inputs(const Engine& engine, const Plan& plan, Output& output) {
-  const std::unique_ptr<InputSource> inputs = plan.eval ? make_eval_inputs(engine, plan) : make_inputs(plan);
-  const std::vector<std::unique_ptr<Sink>> sinks = make_sinks(engine, plan, output);
+  const std::unique_ptr<InputSource> inputs = open_inputs(engine, plan, log_warning);
+  std::vector<std::unique_ptr<Sink>> sinks = make_sinks(engine, plan, output);
+  // First, so that it is off the terminal before the last words of the others.
+  if (plan.progress) sinks.insert(sinks.begin(), make_progress(engine, plan));
   const PipelineResult result = classify_all(engine, plan, *inputs, sinks);
   std::optional<std::string> write_error;
   bool closed = false;
@@ -122,6 +138,7 @@ int run(int argc, char** argv) {
   try {
     const Options options = parse_options({argv + std::min(argc, 1), argv + argc});
     set_verbosity(options.verbosity);
+    set_color(options.color);
     if (options.help) return print(*options.help, output);
     const Environment environment = this_environment();
     if (options.version) return print(version_text(choose_isa(options, environment)), output);

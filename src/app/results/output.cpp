@@ -6,9 +6,18 @@
 #include <cerrno>
 #include <system_error>
 
+#include "app/log.h"
+
 namespace mnv2::app {
 
+Output::Output(int fd) : fd_(fd), is_terminal_(isatty(fd) == 1) {}
+
 void Output::write(std::string_view text) {
+  if (!is_terminal_) return write_all(text);
+  write_without_status([&] { write_all(text); });
+}
+
+void Output::write_all(std::string_view text) {
   while (state_ == State::open && !text.empty()) {
     const ssize_t written = ::write(fd_, text.data(), text.size());
     if (written >= 0) {

@@ -16,7 +16,7 @@ class Output {
   };
 
   /// Does not own `fd`.
-  explicit Output(int fd) : fd_(fd) {}
+  explicit Output(int fd);
 
   /// Writes all of `text`, or nothing more once the state is not open.
   void write(std::string_view text);
@@ -28,9 +28,11 @@ class Output {
   const std::string& error() const { return error_; }
 
  private:
+  void write_all(std::string_view text);
   void fail(int error);
 
   int fd_;
+  bool is_terminal_;
   State state_ = State::open;
   std::string error_;
 };
