@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace mnv2 {
@@ -34,7 +35,17 @@ enum class LayerKind {
 /// "conv", "depthwise", "pointwise" or "linear", as in the model file.
 std::string_view layer_kind_name(LayerKind kind) noexcept;
 
-/// One layer with BatchNorm folded in. Padding is (kernel - 1) / 2 on every side; every layer has a bias [out_c].
+/// What the 3x3 convolutions of a network see beyond the image's edges, always zeros. The output has
+/// ceil(in / stride) pixels a side either way.
+enum class Padding {
+  symmetric,  ///< (kernel - 1) / 2 on every side, as PyTorch's padding=1.
+  same,       ///< TensorFlow's "SAME": at stride 2 on an even side nothing before and one after (bottom, right).
+};
+
+/// "symmetric" or "same", as in the model file.
+std::string_view padding_name(Padding padding) noexcept;
+
+/// One layer with BatchNorm folded in; every layer has a bias [out_c].
 struct Layer {
   std::string name;  // the tensors are `<name>.weight` and `<name>.bias`
   LayerKind kind = LayerKind::pointwise;
@@ -48,30 +59,44 @@ struct Layer {
 };
 
 /// An inverted residual (Sandler et al. 2018, Table 1): expand, depthwise, project, plus the input when `residual`.
+/// Without `expand` and with an activation after `project`, MobileNetV1's separable block (Howard et al. 2017, Table 1).
 struct Block {
-  std::optional<Layer> expand;  // absent when the expansion factor is 1
+  std::optional<Layer> expand;
   Layer depthwise;
-  Layer project;
+  Layer project;  // its clamp comes before the input is added
   bool residual = false;
 
   bool operator==(const Block&) const = default;
 };
 
-/// The layers of a network in the order of Sandler et al. 2018, Table 2.
+/// The layers of a network in the order of Sandler et al. 2018, Table 2: stem, blocks, head, global average pooling,
+/// classifier.
 struct Architecture {
   std::string name;  // e.g. "mobilenet_v2"
+  Padding padding = Padding::symmetric;
   Layer stem;
-  std::vector<Block> blocks;
-  Layer head;        // followed by global average pooling
-  Layer classifier;
+  std::vector<Block> blocks;       // at least one
+  std::optional<Layer> head;       // absent: the last block's output is pooled, as in MobileNetV1
+  std::optional<Layer> classifier;  // absent: the network has no classes, its output is the embedding
 
-  int num_classes() const { return classifier.out_c; }
-  int embedding_size() const { return head.out_c; }
+  /// 0 without a classifier.
+  int num_classes() const { return classifier ? classifier->out_c : 0; }
+  /// How many numbers the pooling gives.
+  int embedding_size() const { return head ? head->out_c : blocks.back().project.out_c; }
   /// All layers in order of execution.
   std::vector<const Layer*> layers() const;
 
   bool operator==(const Architecture&) const = default;
 };
+
+/// The filter of the resize, both antialiased as Pillow's.
+enum class Interpolation {
+  bilinear,  ///< A triangle of radius 1.
+  bicubic,   ///< Keys' cubic of radius 2 with a = -0.5.
+};
+
+/// "bilinear" or "bicubic", as in the model file.
+std::string_view interpolation_name(Interpolation interpolation) noexcept;
 
 /// torchvision's classification transform: Resize(resize) on the short side, CenterCrop(crop), /255, (x - mean) / std.
 struct Preprocessing {
@@ -79,6 +104,7 @@ struct Preprocessing {
   int crop = 224;    // pixels
   std::array<float, 3> mean{0.485f, 0.456f, 0.406f};  // RGB, for values in [0, 1]
   std::array<float, 3> std{0.229f, 0.224f, 0.225f};
+  Interpolation interpolation = Interpolation::bilinear;
 
   bool operator==(const Preprocessing&) const = default;
 };
@@ -94,7 +120,7 @@ class Model {
 
   const Architecture& architecture() const;
   const Preprocessing& preprocessing() const;
-  /// One label per class, or empty when the file has none.
+  /// One label per class, or empty when the file has none; always empty without a classifier.
   const std::vector<std::string>& labels() const;
   /// Where the weights came from, as the converter wrote it, e.g. "torchvision MobileNet_V2_Weights.IMAGENET1K_V1".
   const std::string& source() const;

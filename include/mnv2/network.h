@@ -35,14 +35,15 @@ class Network {
   Isa isa() const;
   int input_h() const;
   int input_w() const;
+  /// 0 when the model has no classifier: then the embedding is the network's output.
   int num_classes() const;
   int embedding_size() const;
   /// Multiply-adds of one forward() without padding, e.g. 300.8 M for MobileNetV2 1.0 at 224x224.
   std::int64_t multiply_adds() const;
 
-  /// Runs the network on `workspace.input()`.
-  /// @param logits [num_classes], written.
-  /// @throws Error{invalid_argument} when `logits` has another size or `workspace` belongs to another network.
+  /// Runs the network on `workspace.input()`. Workspace::embedding() has the features then.
+  /// @param logits [num_classes], written; empty when the model has no classifier.
+  /// @throws Error{invalid_argument} when `logits` has another size (asking a model without classifier for classes) or `workspace` belongs to another network.
   /// The result does not depend on the number of threads of `workspace`, to the last bit.
   void forward(Workspace& workspace, std::span<float> logits) const;
 

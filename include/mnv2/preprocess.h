@@ -33,7 +33,7 @@ struct PlanarView {
 };
 
 /// Resize, centre crop and normalise (torchvision.transforms.Resize, CenterCrop, ToTensor, Normalize with Pillow's
-/// antialiased bilinear filter). Immutable: any number of threads may use one, each with its own Scratch.
+/// antialiased bilinear or bicubic filter). Immutable: any number of threads may use one, each with its own Scratch.
 class Preprocessor {
  public:
   /// Buffers that calls reuse, one per thread.

@@ -64,9 +64,11 @@ void Classifier::classify_file(const std::string& path, const Needs& needs, Resu
   record.height = decoded.view.height;
   record.orientation = decoded.orientation;
   record.warnings = std::move(decoded.warnings);
-  for (const Prediction& prediction : top_k(outputs_, plan_.top_k))
+  for (const Prediction& prediction : top_k(outputs_, plan_.top_k)) {
+    if (prediction.probability < plan_.min_prob) break;  // those that follow are less probable still
     record.top.push_back(
         {prediction.index, label_of(engine_.labels, prediction.index), prediction.probability});
+  }
   if (plan_.timings || plan_.bench) record.timings = timings;
   if (needs.embedding) result.embedding.assign(workspace_.embedding().begin(), workspace_.embedding().end());
 }

@@ -1,11 +1,13 @@
 #include "app/engine.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "app/labels.h"
 #include "app/log.h"
 #include "app/model_search.h"
 #include "app/stopwatch.h"
+#include "mnv2/error.h"
 
 namespace mnv2::app {
 
@@ -15,6 +17,10 @@ Engine load_engine(const Plan& plan) {
   const Model model = Model::load(path);
   const double load_ms = stopwatch.lap_ms();
   log_info("model " + path + " (" + model.source() + ")");
+
+  if (!model.architecture().classifier)
+    throw Error(ErrorCode::invalid_model,
+                path + ": the model has no classifier: it gives features, which cannot be told as classes");
 
   // Before the packing: it is the cheaper thing to be wrong.
   std::vector<std::string> labels =
@@ -32,6 +38,10 @@ Engine load_engine(const Plan& plan) {
                 "): it gets black borders; --resize changes that");
   }
   return {std::move(network), Preprocessor(preprocessing, plan.isa), std::move(labels), load_ms, pack_ms};
+}
+
+int predictions_per_record(const Engine& engine, const Plan& plan) {
+  return std::min(plan.top_k, engine.network.num_classes());
 }
 
 }  // namespace mnv2::app

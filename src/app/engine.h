@@ -24,4 +24,7 @@ struct Engine {
 /// @throws ModelNotFound, UsageError for its labels file, Error
 Engine load_engine(const Plan& plan);
 
+/// How many predictions a record has at most.
+int predictions_per_record(const Engine& engine, const Plan& plan);
+
 }  // namespace mnv2::app

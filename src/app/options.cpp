@@ -53,6 +53,24 @@ constexpr int kMaxResize = 16384;
 constexpr int kMaxThreads = 1024;
 constexpr int kMaxBatch = 65536;
 
+/// Of the group "Result": what is given and where it goes.
+void add_output_flags(CLI::App& app, Options& options) {
+  add_number<float>(app, "--min-prob", options.min_prob, 0, 1, "leave out less probable classes (0)")
+      ->type_name("P");
+  app.add_option("-o,--output", options.output, "file for the results, put in place when they are complete")
+      ->type_name("FILE");
+  app.add_flag("--resume", options.resume, "append to the --output of a run that was cut short what it lacks")
+      ->disable_flag_override();
+  app.add_option("--embeddings", options.embeddings,
+                 "pooled features as a NumPy array, a row for each input, and FILE.index.csv")
+      ->type_name("FILE.npy");
+  app.add_option("--sort-into", options.sort_into, "put each image into a folder for its class below DIR")
+      ->type_name("DIR");
+  add_choice<SortAs>(app, "--sort-as", options.sort_as,
+                     {{"link", SortAs::link}, {"symlink", SortAs::symlink}, {"copy", SortAs::copy}},
+                     "how --sort-into does it (link: a hard link)");
+}
+
 /// The one table of flags.
 void add_flags(CLI::App& app, Options& options) {
   app.option_defaults()->multi_option_policy(
@@ -88,10 +106,11 @@ void add_flags(CLI::App& app, Options& options) {
       ->type_name("N");
   app.add_option("--labels", options.labels, "class names: a JSON list, or text with one a line")
       ->type_name("FILE");
-  add_choice<Format>(app, "-f,--format", options.format,
-                     {{"json", Format::json}, {"jsonl", Format::jsonl}, {"text", Format::text}},
-                     "without it, JSON for one image and one JSON object a line for more");
-
+  add_choice<Format>(
+      app, "-f,--format", options.format,
+      {{"json", Format::json}, {"jsonl", Format::jsonl}, {"csv", Format::csv}, {"text", Format::text}},
+      "without it, JSON for one image and one JSON object a line for more");
+  add_output_flags(app, options);
   app.add_flag("--unordered", options.unordered, "results as they are done, not in the order of the inputs")
       ->disable_flag_override();
 

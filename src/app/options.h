@@ -18,7 +18,10 @@ class UsageError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-enum class Format { json, jsonl, text };
+enum class Format { json, jsonl, csv, text };
+
+/// How --sort-into puts an image into a folder.
+enum class SortAs { link, symlink, copy };
 
 enum class When { automatic, always, never };
 
@@ -36,6 +39,12 @@ struct Options {
   std::optional<std::string> labels;
   int top_k = 5;
   std::optional<Format> format;
+  float min_prob = 0;  // 0..1
+  std::optional<std::string> output;
+  bool resume = false;
+  std::optional<std::string> embeddings;
+  std::optional<std::string> sort_into;
+  std::optional<SortAs> sort_as;
 
   std::optional<int> resize;  // pixels
   std::optional<int> crop;    // pixels

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "app/cpu_count.h"
+#include "app/results/plan_outputs.h"
 #include "mnv2/error.h"
 
 namespace mnv2::app {
@@ -14,17 +15,19 @@ namespace {
 
 /// A person gets one image as an indented object; programs get one line, so that `wc -l`, `grep` and every
 /// reader of JSON Lines work on the result of one image as on that of many.
-Layout choose_layout(const Options& options, bool single_image, bool stdout_is_terminal) {
+Layout choose_layout(const Options& options, bool single_image, bool on_terminal) {
   if (!options.format) {
     if (options.bench) return Layout::text;
-    if (options.eval) return stdout_is_terminal ? Layout::text : Layout::json_object;
-    return single_image && stdout_is_terminal ? Layout::json_object : Layout::json_lines;
+    if (options.eval) return on_terminal ? Layout::text : Layout::json_object;
+    return single_image && on_terminal ? Layout::json_object : Layout::json_lines;
   }
   switch (*options.format) {
     case Format::json:
       return single_image || options.bench || options.eval ? Layout::json_object : Layout::json_array;
     case Format::jsonl:
       return Layout::json_lines;
+    case Format::csv:
+      return Layout::csv;
     case Format::text:
       break;
   }
@@ -47,9 +50,9 @@ void plan_inputs(const Options& options, const Environment& environment, Plan& p
 }
 
 /// Not for who redirected stderr or reads the records as they come, and not where a line cannot be redrawn.
-bool wants_progress(const Options& options, const Environment& environment, const Plan& plan) {
+bool wants_progress(const Options& options, const Environment& environment, bool results_on_terminal) {
   if (options.progress != When::automatic) return options.progress == When::always;
-  const bool shows_records = environment.stdout_is_terminal && !plan.eval;
+  const bool shows_records = results_on_terminal && !options.eval;
   const std::string terminal = environment.variable("TERM");
   return environment.stderr_is_terminal && !shows_records && !terminal.empty() && terminal != "dumb" &&
          options.verbosity != Verbosity::quiet;
@@ -143,10 +146,12 @@ Plan make_plan(const Options& options, const Environment& environment) {
 
   plan.top_k = options.top_k;
   plan_eval(options, plan);
-  plan.layout = choose_layout(options, plan.single_image, environment.stdout_is_terminal);
-  plan.log_failures = !environment.stdout_is_terminal;
-  plan.progress = wants_progress(options, environment, plan);
+  const bool on_terminal = environment.stdout_is_terminal && options.output.value_or("-") == "-";
+  plan.layout = choose_layout(options, plan.single_image, on_terminal);
+  plan.log_failures = !on_terminal;
+  plan.progress = wants_progress(options, environment, on_terminal);
   plan.progress_also_few = options.progress == When::always;
+  plan_outputs(options, plan);
   plan.timings = options.verbosity == Verbosity::verbose;
   plan.apply_exif = !options.no_exif;
   plan.max_pixels = options.max_pixels;

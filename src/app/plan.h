@@ -60,7 +60,13 @@ struct Plan {
   int top_k = 5;
   Layout layout = Layout::json_lines;
   Order order = Order::inputs;
-  bool log_failures = true;        // not where the records are read by the same person
+  float min_prob = 0;                          // predictions below are left out
+  std::optional<std::string> output = {};      // a file; stdout without
+  bool resume = false;                         // go on with `output`
+  std::optional<std::string> embeddings = {};  // a file
+  std::optional<std::string> sort_into = {};   // a folder
+  SortAs sort_as = SortAs::link;
+  bool log_failures = true;  // not where the records are read by the same person
   bool progress = false;           // shown, on stderr
   bool progress_also_few = false;  // for a handful of images, too
   bool timings = false;

@@ -23,8 +23,8 @@ struct PixelMap {
 };
 
 /// A 1x1 convolution (a matrix product) of `pixels` contiguous pixels with one panel of weights:
-///   output[p][n] = min(max(start + sum over c ascending of input[p][c] * weights[c][n] + residual[p][n],
-///                          clamp_min), clamp_max)
+///   output[p][n] = min(max(start + sum over c ascending of input[p][c] * weights[c][n], clamp_min), clamp_max)
+///                  + residual[p][n]
 /// `start` is bias[n], or what output holds when `accumulate`. For each output the terms are added in this order, one
 /// fused multiply-add each, whatever tile it falls into: so a sum may be cut into several calls, over the channels or
 /// over the pixels, and keeps every bit. `residual` may be the output itself.
@@ -62,9 +62,9 @@ inline constexpr int kLinearVectors = 8;
 
 /// A 3x3 depthwise convolution of one channel block, `out_rows` (1 or 2) rows of out_w pixels. The input is a list of
 /// row pointers, so padding rows cost nothing and nothing is copied: row i of the window is rows[i], (out_rows - 1) *
-/// stride + 3 of them, each pointing at the column left of the image; columns -1 and in_w are there and zero.
+/// stride + 3 of them, each pointing at the first window's left column; columns that pad the image are there and zero.
 struct DepthwiseArgs {
-  const float* rows[5] = {};       // [in_w + 2][V] each
+  const float* rows[5] = {};       // [(out_w - 1) * stride + 3][V] each
   const float* weights = nullptr;  // [9][V] filter taps in row order, then [V] bias
   float* output = nullptr;         // [out_rows][output_row_stride]
   std::ptrdiff_t output_row_stride = 0;  // floats

@@ -117,11 +117,6 @@ void pointwise_tile(const PointwiseArgs& a, int pixel, Prefetch prefetch) noexce
     }
   }
   multiply_channels(a.input + std::ptrdiff_t{pixel} * V, a.input_block_stride, a.weights, a.in_c, prefetch, acc);
-  if (a.residual.data != nullptr) {
-    TilePixels<M, N>(a.residual, pixel).for_each([&](const float* p, int m, int n) __attribute__((always_inline)) {
-      acc[m][n] = add(acc[m][n], Vec::load(p));
-    });
-  }
   if (!is_linear(a.clamp_min, a.clamp_max)) {
     const Vec lo = Vec::set(a.clamp_min);
     const Vec hi = Vec::set(a.clamp_max);
@@ -129,6 +124,11 @@ void pointwise_tile(const PointwiseArgs& a, int pixel, Prefetch prefetch) noexce
     for (int m = 0; m < M; ++m)
 #pragma GCC unroll 8
       for (int n = 0; n < N; ++n) acc[m][n] = clamp(acc[m][n], lo, hi);
+  }
+  if (a.residual.data != nullptr) {
+    TilePixels<M, N>(a.residual, pixel).for_each([&](const float* p, int m, int n) __attribute__((always_inline)) {
+      acc[m][n] = add(acc[m][n], Vec::load(p));
+    });
   }
   TilePixels<M, N>(a.output, pixel).for_each(
       [&](float* p, int m, int n) __attribute__((always_inline)) { acc[m][n].store(p); });

@@ -1,8 +1,8 @@
 // Contracts of the preprocessing kernels: the two passes of Pillow's 8-bit resize, and the normalisation.
 //
 // Weights are fixed point, 2^22 = 1, cut in two so that 16-bit multiply-add instructions can use them:
-// weight = high * 2^11 + low. They lie in groups of two taps: [high 0, high 1, low 0, low 1].
-// One output value is min((2^21 + sum of weight * value) >> 22, 255). The true sum must be below 2^31; then
+// weight = high * 2^11 + low, 0 <= low < 2^11; a weight may be negative. They lie in groups of two taps: [high 0, high 1, low 0, low 1].
+// One output value is (2^21 + sum of weight * value) >> 22, clipped to 0..255. The true sum must be in [-2^31, 2^31); then
 // the parts may wrap on the way, and no order of adding can change the result.
 #pragma once
 

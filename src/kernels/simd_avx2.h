@@ -99,9 +99,10 @@ template <int kBits>
 inline Ints shift_left(Ints a) {
   return {_mm256_slli_epi32(a.v, kBits)};
 }
+/// Keeps the sign.
 template <int kBits>
 inline Ints shift_right(Ints a) {
-  return {_mm256_srli_epi32(a.v, kBits)};
+  return {_mm256_srai_epi32(a.v, kBits)};
 }
 /// a[2i] * b[2i] + a[2i + 1] * b[2i + 1]
 inline Ints dot(Words a, Words b) { return {_mm256_madd_epi16(a.v, b.v)}; }

@@ -117,9 +117,10 @@ template <int kBits>
 inline Ints shift_left(Ints a) {
   return {_mm512_slli_epi32(a.v, kBits)};
 }
+/// Keeps the sign.
 template <int kBits>
 inline Ints shift_right(Ints a) {
-  return {_mm512_srli_epi32(a.v, kBits)};
+  return {_mm512_srai_epi32(a.v, kBits)};
 }
 /// a[2i] * b[2i] + a[2i + 1] * b[2i + 1]
 inline Ints dot(Words a, Words b) { return {_mm512_madd_epi16(a.v, b.v)}; }

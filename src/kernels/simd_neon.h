@@ -95,9 +95,11 @@ template <int kBits>
 inline Ints shift_left(Ints a) {
   return {vshlq_n_u32(a.v, kBits)};
 }
+inline int32x4_t as_signed(Ints a) { return vreinterpretq_s32_u32(a.v); }
+/// Keeps the sign.
 template <int kBits>
 inline Ints shift_right(Ints a) {
-  return {vshrq_n_u32(a.v, kBits)};
+  return {vreinterpretq_u32_s32(vshrq_n_s32(as_signed(a), kBits))};
 }
 /// a[2i] * b[2i] + a[2i + 1] * b[2i + 1]
 inline Ints dot(Words a, Words b) {
@@ -114,8 +116,8 @@ inline Words widen_low(Bytes a) { return {vreinterpretq_s16_u16(vmovl_u8(vget_lo
 inline Words widen_high(Bytes a) { return {vreinterpretq_s16_u16(vmovl_high_u8(a.v))}; }
 /// The four ints of a, then of b, c and d, clipped to 0..255.
 inline Bytes narrow(Ints a, Ints b, Ints c, Ints d) {
-  const uint16x8_t ab = vqmovn_high_u32(vqmovn_u32(a.v), b.v);
-  const uint16x8_t cd = vqmovn_high_u32(vqmovn_u32(c.v), d.v);
+  const uint16x8_t ab = vqmovun_high_s32(vqmovun_s32(as_signed(a)), as_signed(b));
+  const uint16x8_t cd = vqmovun_high_s32(vqmovun_s32(as_signed(c)), as_signed(d));
   return {vqmovn_high_u16(vqmovn_u16(ab), cd)};
 }
 

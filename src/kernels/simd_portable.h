@@ -97,9 +97,10 @@ template <int kBits>
 inline Ints shift_left(Ints a) {
   return {_mm_slli_epi32(a.v, kBits)};
 }
+/// Keeps the sign.
 template <int kBits>
 inline Ints shift_right(Ints a) {
-  return {_mm_srli_epi32(a.v, kBits)};
+  return {_mm_srai_epi32(a.v, kBits)};
 }
 /// a[2i] * b[2i] + a[2i + 1] * b[2i + 1]
 inline Ints dot(Words a, Words b) { return {_mm_madd_epi16(a.v, b.v)}; }
@@ -184,7 +185,7 @@ inline Ints shift_left(Ints a) {
 }
 template <int kBits>
 inline Ints shift_right(Ints a) {
-  for (int i = 0; i < 4; ++i) a.v[i] >>= kBits;
+  for (int i = 0; i < 4; ++i) a.v[i] = static_cast<std::uint32_t>(static_cast<std::int32_t>(a.v[i]) >> kBits);
   return a;
 }
 inline Ints dot(Words a, Words b) {
@@ -215,8 +216,8 @@ inline Bytes narrow(Ints a, Ints b, Ints c, Ints d) {
   const Ints all[4] = {a, b, c, d};
   Bytes r;
   for (int i = 0; i < 16; ++i) {
-    const std::uint32_t x = all[i / 4].v[i % 4];
-    r.v[i] = static_cast<std::uint8_t>(x < 255 ? x : 255);
+    const auto x = static_cast<std::int32_t>(all[i / 4].v[i % 4]);
+    r.v[i] = static_cast<std::uint8_t>(x < 0 ? 0 : x < 255 ? x : 255);
   }
   return r;
 }

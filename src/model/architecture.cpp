@@ -25,6 +25,14 @@ std::string_view layer_kind_name(LayerKind kind) noexcept {
   return "unknown";
 }
 
+std::string_view padding_name(Padding padding) noexcept {
+  return padding == Padding::same ? "same" : "symmetric";
+}
+
+std::string_view interpolation_name(Interpolation interpolation) noexcept {
+  return interpolation == Interpolation::bicubic ? "bicubic" : "bilinear";
+}
+
 std::vector<const Layer*> Architecture::layers() const {
   std::vector<const Layer*> result{&stem};
   for (const Block& block : blocks) {
@@ -32,8 +40,8 @@ std::vector<const Layer*> Architecture::layers() const {
     result.push_back(&block.depthwise);
     result.push_back(&block.project);
   }
-  result.push_back(&head);
-  result.push_back(&classifier);
+  if (head) result.push_back(&*head);
+  if (classifier) result.push_back(&*classifier);
   return result;
 }
 
@@ -117,6 +125,16 @@ Layer read_layer(const Json& json, const Place& place, const Source& input) {
 
 Source output_of(const Layer& layer) { return {layer.out_c, "the output of " + layer.name}; }
 
+/// One of two names: the value of the name that `key` has.
+template <typename Value>
+Value read_choice(const Fields& fields, const char* key, std::string_view (*name_of)(Value) noexcept, Value first,
+                  Value second) {
+  const std::string& name = fields.string(key);
+  if (name == name_of(first)) return first;
+  if (name == name_of(second)) return second;
+  fields.fail_value(key, quote(name_of(first)) + " or " + quote(name_of(second)));
+}
+
 Block read_block(const Json& json, const std::string& name, const Source& input) {
   const Fields fields(json, name, {"expand", "depthwise", "project", "residual"});
   Block block;
@@ -159,9 +177,11 @@ std::array<float, 3> read_rgb(const Fields& fields, const char* key, bool positi
 
 Architecture parse_architecture(std::string_view text) {
   const Json json = parse_json(text, "architecture");
-  const Fields fields(json, "architecture", {"name", "stem", "blocks", "head", "classifier"});
+  const Fields fields(json, "architecture", {"name", "stem", "blocks", "head", "classifier"}, {"padding"});
   Architecture result;
   result.name = fields.string("name");
+  if (fields.has("padding"))
+    result.padding = read_choice(fields, "padding", padding_name, Padding::symmetric, Padding::same);
   result.stem = read_layer(fields["stem"], {"stem", LayerKind::conv, 3, 2}, {kImageChannels, "an RGB image"});
 
   const Json& blocks = fields.array("blocks");
@@ -174,17 +194,21 @@ Architecture parse_architecture(std::string_view text) {
     result.blocks.push_back(read_block(block, name, source));
     source = output_of(result.blocks.back().project);
   }
-  result.head = read_layer(fields["head"], {"head", LayerKind::pointwise, 1, 1}, source);
-  result.classifier =
-      read_layer(fields["classifier"], {"classifier", LayerKind::linear, 1, 1}, output_of(result.head));
+  if (!fields["head"].is_null()) {
+    result.head = read_layer(fields["head"], {"head", LayerKind::pointwise, 1, 1}, source);
+    source = output_of(*result.head);
+  }
+  if (!fields["classifier"].is_null())
+    result.classifier = read_layer(fields["classifier"], {"classifier", LayerKind::linear, 1, 1}, source);
   return result;
 }
 
 Preprocessing parse_preprocessing(std::string_view text) {
   const Json json = parse_json(text, "preprocessing");
   const Fields fields(json, "preprocessing", {"resize", "crop", "mean", "std", "interpolation"});
-  if (fields.string("interpolation") != "bilinear") fields.fail_value("interpolation", "\"bilinear\"");
   Preprocessing result;
+  result.interpolation = read_choice(fields, "interpolation", interpolation_name, Interpolation::bilinear,
+                                     Interpolation::bicubic);
   result.resize = fields.integer("resize", 1, kMaxImageSide);
   result.crop = fields.integer("crop", 1, kMaxImageSide);
   result.mean = read_rgb(fields, "mean", false);

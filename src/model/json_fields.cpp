@@ -98,14 +98,16 @@ Json parse_json(std::string_view text, const std::string& where) {
   }
 }
 
-Fields::Fields(const Json& json, std::string where, std::initializer_list<std::string_view> keys)
+Fields::Fields(const Json& json, std::string where, std::initializer_list<std::string_view> keys,
+               std::initializer_list<std::string_view> optional_keys)
     : json_(json), where_(std::move(where)) {
   if (!json.is_object()) fail(where_, describe(json) + ", expected an object");
   for (const std::string_view key : keys) {
     if (!json.contains(key)) fail(where_, "missing key " + quote(key));
   }
   for (const auto& item : json.items()) {
-    if (std::find(keys.begin(), keys.end(), item.key()) == keys.end()) {
+    const auto is_in = [&](const auto& list) { return std::find(list.begin(), list.end(), item.key()) != list.end(); };
+    if (!is_in(keys) && !is_in(optional_keys)) {
       fail(where_, "unknown key " + quote(item.key()));
     }
   }

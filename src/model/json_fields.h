@@ -27,12 +27,15 @@ std::string describe(const Json& value);
 /// key, or has more than 262144 values.
 Json parse_json(std::string_view text, const std::string& where);
 
-/// A JSON object that must have exactly the given keys.
+/// A JSON object that must have the given keys, and no others but the optional ones.
 class Fields {
  public:
   /// @throws Error{invalid_model} when `json` is no object, or a key is missing or unknown: it may be a
   /// feature of a newer program, which this one would get wrong by ignoring it.
-  Fields(const Json& json, std::string where, std::initializer_list<std::string_view> keys);
+  Fields(const Json& json, std::string where, std::initializer_list<std::string_view> keys,
+         std::initializer_list<std::string_view> optional_keys = {});
+
+  bool has(const char* key) const { return json_.contains(key); }
 
   const Json& operator[](const char* key) const { return json_[key]; }
   const std::string& where() const { return where_; }

@@ -1,6 +1,7 @@
 #include "mnv2/model.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstddef>
@@ -22,7 +23,7 @@ using model::Safetensors;
 using model::Tensor;
 
 constexpr std::string_view kFormat = "mnv2-classify";
-constexpr std::string_view kFormatVersion = "1";
+constexpr std::array<std::string_view, 2> kFormatVersions{"1", "2"};  // 1 is a subset of 2
 
 struct LayerWeights {
   std::span<const float> weight;
@@ -43,9 +44,9 @@ void check_format(const Safetensors& file) {
              ", expected " + quote(kFormat) + " (make a model file with scripts/convert_torchvision.py)");
   }
   const std::string& version = metadata_value(file, "format_version");
-  if (version != kFormatVersion) {
-    fail("__metadata__",
-         "\"format_version\" is " + quote(version) + ", this program understands " + quote(kFormatVersion));
+  if (std::find(kFormatVersions.begin(), kFormatVersions.end(), version) == kFormatVersions.end()) {
+    fail("__metadata__", "\"format_version\" is " + quote(version) + ", this program understands " +
+                             quote(kFormatVersions.front()) + " to " + quote(kFormatVersions.back()));
   }
 }
 
@@ -141,6 +142,7 @@ Model Model::load(const std::filesystem::path& path) {
     data->architecture = model::parse_architecture(metadata_value(file, "architecture"));
     data->preprocessing = model::parse_preprocessing(metadata_value(file, "preprocessing"));
     if (const auto labels = file.metadata.find("labels"); labels != file.metadata.end()) {
+      if (!data->architecture.classifier) fail("labels", "found, expected none for a network without classifier");
       data->labels = model::parse_labels(labels->second, data->architecture.num_classes());
     }
     data->source = metadata_value(file, "source");

@@ -27,6 +27,13 @@ int checked_size(int size, int fallback, const char* name) {
   return result;
 }
 
+void check_logits(std::size_t room, int classes) {
+  if (room == static_cast<std::size_t>(classes)) return;
+  std::string message = "logits: room for " + std::to_string(room) + ", expected " + std::to_string(classes);
+  if (classes == 0) message += ": the model has no classifier, only an embedding";
+  throw Error(ErrorCode::invalid_argument, message);
+}
+
 }  // namespace
 
 struct Network::Impl {
@@ -66,7 +73,7 @@ struct Workspace::Impl {
         activations{AlignedBuffer(network.plan.activation_size), AlignedBuffer(network.plan.activation_size)},
         shared_depthwise(threads > 1 ? network.plan.shared_depthwise_size : 0),
         zero_row(network.plan.zero_row_size),
-        features(padded(network.plan.tail.head->out_c, network.plan.lanes)),
+        features(padded(network.plan.tail.features, network.plan.lanes)),
         logits(network.plan.tail.groups * network.plan.tail.logits_size),
         context{.plan = network.plan,
                 .kernels = network.kernels,
@@ -77,7 +84,7 @@ struct Workspace::Impl {
                 .zero_row = zero_row.data()},
         input_h(network.plan.input_h),
         input_w(network.plan.input_w),
-        embedding_size(network.plan.tail.head->out_c) {
+        embedding_size(network.plan.tail.features) {
     const std::size_t rows = padded(network.plan.rows_size, kCacheLine);
     const std::size_t depthwise = padded(network.plan.depthwise_size, kCacheLine);
     for (int t = 0; t < threads; ++t) {
@@ -112,37 +119,49 @@ void run_stem(const RunContext& context, const float* planes, float* tensor) {
   });
 }
 
-/// One panel of the head, pooled: the head's map, the widest of the network, is never stored.
-void run_head_panel(const RunContext& context, const TailStep& step, const ThreadBuffers& thread, const float* input,
-                    float* features) {
-  const LayerTimer timer(thread, context.plan.tail.head_index);
+/// One panel of the head: its map, the widest of the network, is never stored.
+/// @return the panel's map [vectors][pixels][V]
+const float* run_head_panel(const RunContext& context, const PanelPlan& panel, std::size_t step_end, float* map,
+                            const float* input) {
   const TensorPlan& in = context.plan.features;
   const Layer& layer = *context.plan.tail.head;
   const int lanes = context.plan.lanes;
-  const PanelPlan& panel = step.head;
-  const std::ptrdiff_t block = std::ptrdiff_t{in.pixels()} * lanes;
   // What is fetched on the way: this step's part of the classifier and the next step's panel.
   const std::size_t panel_end = panel.weights + std::size_t(in.c) * panel.vectors * lanes;
   context.kernels.pointwise({.input = input,
                              .input_block_stride = in.block_stride,
                              .weights = context.arena + panel.weights,
                              .bias = context.arena + panel.bias,
-                             .output = {.data = thread.head, .block_stride = block},
+                             .output = {.data = map, .block_stride = std::ptrdiff_t{in.pixels()} * lanes},
                              .in_c = in.c,
                              .pixels = in.pixels(),
                              .vectors = panel.vectors,
                              .clamp_min = layer.clamp.min,
                              .clamp_max = layer.clamp.max,
                              .prefetch = context.arena + panel_end,
-                             .prefetch_floats = static_cast<std::ptrdiff_t>(step.end - panel.weights)});
+                             .prefetch_floats = static_cast<std::ptrdiff_t>(step_end - panel.weights)});
+  return map;
+}
+
+/// The features of one step: a panel of the head, or without a head some of the last block's output, pooled.
+void run_features(const RunContext& context, const TailStep& step, const ThreadBuffers& thread, const float* input,
+                  float* features) {
+  const LayerTimer timer(thread, context.plan.tail.pooled_index);
+  const TensorPlan& in = context.plan.features;
+  const int lanes = context.plan.lanes;
+  const PanelPlan& panel = step.head;
+  const std::ptrdiff_t block = std::ptrdiff_t{in.pixels()} * lanes;
+  const float* map = context.plan.tail.head != nullptr
+                         ? run_head_panel(context, panel, step.end, thread.head, input)
+                         : input + panel.first_vector * block;
   for (int v = 0; v < panel.vectors; ++v) {
     float* pooled = features + (panel.first_vector + v) * lanes;
-    context.kernels.sum_pixels(thread.head + v * block, in.pixels(), pooled);
+    context.kernels.sum_pixels(map + v * block, in.pixels(), pooled);
     for (int l = 0; l < lanes; ++l) pooled[l] /= static_cast<float>(in.pixels());
   }
 }
 
-/// Adds the classifier's products with the channels of one head panel to `logits` [logits_size].
+/// Adds the classifier's products with the features of one step to `logits` [logits_size].
 void run_classifier_part(const RunContext& context, const TailStep& step, const ThreadBuffers& thread,
                          const float* features, float* logits) {
   const LayerTimer timer(thread, context.plan.tail.classifier_index);
@@ -154,7 +173,8 @@ void run_classifier_part(const RunContext& context, const TailStep& step, const 
                             .in_c = step.channels});
 }
 
-/// Head, global average pooling and classifier, step by step.
+/// Head, global average pooling and classifier, as far as the network has them, step by step.
+/// @param features [tail.features, padded to vectors], written.
 /// @param partial [groups][logits_size]; the first becomes the logits.
 void run_tail(const RunContext& context, const float* input, float* features, float* partial) {
   const TailPlan& tail = context.plan.tail;
@@ -167,8 +187,9 @@ void run_tail(const RunContext& context, const float* input, float* features, fl
         std::fill_n(logits, tail.logits_size, 0.0f);
       const Range steps = split(static_cast<int>(tail.steps.size()), tail.groups, g);
       for (int i = steps.begin; i < steps.end; ++i) {
-        run_head_panel(context, tail.steps[i], context.threads[thread], input, features);
-        run_classifier_part(context, tail.steps[i], context.threads[thread], features, logits);
+        run_features(context, tail.steps[i], context.threads[thread], input, features);
+        if (tail.classifier != nullptr)
+          run_classifier_part(context, tail.steps[i], context.threads[thread], features, logits);
       }
     }
   });
@@ -188,16 +209,14 @@ const Model& Network::model() const { return impl_->model; }
 Isa Network::isa() const { return impl_->isa; }
 int Network::input_h() const { return impl_->plan.input_h; }
 int Network::input_w() const { return impl_->plan.input_w; }
-int Network::num_classes() const { return impl_->plan.tail.classifier->out_c; }
-int Network::embedding_size() const { return impl_->plan.tail.head->out_c; }
+int Network::num_classes() const { return impl_->model.architecture().num_classes(); }
+int Network::embedding_size() const { return impl_->plan.tail.features; }
 std::int64_t Network::multiply_adds() const { return impl_->plan.multiply_adds; }
 
 /// The paper's order (Sandler et al. 2018, Table 2): a full convolution, bottlenecks, a 1x1 convolution, average
 /// pooling, and the classifier. A block without expansion at the start takes the stem in.
 void Network::forward(Workspace& workspace, std::span<float> logits) const {
-  if (logits.size() != std::size_t(num_classes()))
-    throw Error(ErrorCode::invalid_argument, "logits: room for " + std::to_string(logits.size()) + ", expected " +
-                                                 std::to_string(num_classes()));
+  check_logits(logits.size(), num_classes());
   Workspace::Impl& w = *workspace.impl_;
   if (&w.context.plan != &impl_->plan)
     throw Error(ErrorCode::invalid_argument, "workspace: made for another network");
@@ -217,7 +236,10 @@ void Network::forward(Workspace& workspace, std::span<float> logits) const {
     advance();
   }
   run_tail(context, current, w.features.data(), w.logits.data());
-  std::copy_n(w.logits.data(), logits.size(), logits.begin());
+  if (plan.tail.classifier == nullptr) return;
+  const Clamp& clamp = plan.tail.classifier->clamp;
+  std::transform(w.logits.data(), w.logits.data() + logits.size(), logits.begin(),
+                 [&](float logit) { return std::clamp(logit, clamp.min, clamp.max); });
 }
 
 void Network::forward_timed(Workspace& workspace, std::span<float> logits, std::span<double> layer_seconds) const {

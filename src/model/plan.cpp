@@ -20,13 +20,21 @@ constexpr int kMaxChunkedPixels = 24 * 24;
 constexpr int kBandRows = 4;
 // Hidden channels of a chunk, about: its two buffers and its weights should stay in the L2 cache.
 constexpr int kChunkChannels = 96;
+// The same where nothing is expanded: no produced rows and few weights to keep, so that the sums are read and written
+// seldom.
+constexpr int kFilterChunkChannels = 384;
 
 // Parts of the tail that threads can take: more serve more threads and cost more additions at the end.
 constexpr int kTailGroups = 16;
 
 int divide_up(int a, int b) { return (a + b - 1) / b; }
 
-int conv_out(int in, int stride) { return (in - 1) / stride + 1; }  // kernel 3, padding 1
+int conv_out(int in, int stride) { return (in - 1) / stride + 1; }  // kernel 3, either padding
+
+/// Zeros before the first of `in` rows or columns. There is always room for one after the last.
+int padding_before(Padding padding, int in, int stride) {
+  return padding == Padding::same && stride == 2 && in % 2 == 0 ? 0 : 1;
+}
 
 /// Hands out the arena, each piece aligned to a cache line.
 class ArenaLayout {
@@ -80,7 +88,7 @@ class Planner {
       const RowSource source = blocks[i].expand        ? RowSource::expand
                                : i == 0 && fuse_stem ? RowSource::stem
                                                        : RowSource::input;
-      current = plan_block(blocks[i], source, current, reads_rows(i + 1));
+      current = plan_block(blocks[i], source, current, reads_rows(i + 1), i + 1 == blocks.size());
     }
     plan_tail(current);
     plan_.arena_size = arena_.size();
@@ -91,11 +99,15 @@ class Planner {
   void plan_input() {
     plan_.input_row_stride = plan_.input_w + 2;
     plan_.input_plane_stride = plan_.input_row_stride * (plan_.input_h + 2);
-    for (int plane = 0; plane < architecture_.stem.in_c; ++plane)
-      for (int ky = 0; ky < 3; ++ky)
-        for (int kx = 0; kx < 3; ++kx)
+    const Layer& stem = architecture_.stem;
+    // In planes with a border of one zero: where the window is shifted, so are its taps.
+    const int first_y = 1 - padding_before(architecture_.padding, plan_.input_h, stem.stride);
+    const int first_x = 1 - padding_before(architecture_.padding, plan_.input_w, stem.stride);
+    for (int plane = 0; plane < stem.in_c; ++plane)
+      for (int y = first_y; y < first_y + 3; ++y)
+        for (int x = first_x; x < first_x + 3; ++x)
           plan_.stem_taps.push_back(
-              static_cast<std::int32_t>(plane * plan_.input_plane_stride + ky * plan_.input_row_stride + kx));
+              static_cast<std::int32_t>(plane * plan_.input_plane_stride + y * plan_.input_row_stride + x));
   }
 
   TensorPlan plan_stem(bool fused, bool padded_output) {
@@ -112,14 +124,17 @@ class Planner {
     return output;
   }
 
-  TensorPlan plan_block(const Block& block, RowSource source, TensorPlan input, bool padded_output) {
+  TensorPlan plan_block(const Block& block, RowSource source, TensorPlan input, bool padded_output, bool last) {
     BlockPlan b{.block = &block, .first_layer = plan_.layers, .source = source, .input = std::move(input)};
     b.hidden_c = block.depthwise.out_c;
     b.hidden_vectors = divide_up(b.hidden_c, lanes_);
-    b.output = make_tensor(block.project.out_c, conv_out(b.input.h, b.stride()), conv_out(b.input.w, b.stride()),
+    b.banded = b.input.pixels() > kMaxChunkedPixels;
+    b.projected = !(last && !architecture_.head && !block.residual && !b.banded);
+    b.output = make_tensor(b.projected ? block.project.out_c : b.hidden_c, conv_out(b.input.h, b.stride()), conv_out(b.input.w, b.stride()),
                            lanes_, padded_output);
 
-    b.banded = b.input.pixels() > kMaxChunkedPixels;
+    b.rows_before = padding_before(architecture_.padding, b.input.h, b.stride());
+    b.columns_before = padding_before(architecture_.padding, b.input.w, b.stride());
     b.band_rows = b.banded ? std::min(kBandRows, b.output.h) : b.output.h;
     if (source != RowSource::input) {
       // A banded block keeps the rows that one band's windows cover.
@@ -140,7 +155,8 @@ class Planner {
   /// Cuts the hidden channels into chunks, even in size and of whole panels, and places their weights.
   void plan_chunks(BlockPlan& b) {
     const int panels = divide_up(b.hidden_vectors, kMaxPanelVectors);
-    const int panels_per_chunk = std::max(1, kChunkChannels / (lanes_ * kMaxPanelVectors));
+    const int chunk_channels = b.source == RowSource::input ? kFilterChunkChannels : kChunkChannels;
+    const int panels_per_chunk = std::max(1, chunk_channels / (lanes_ * kMaxPanelVectors));
     const int chunks = b.banded ? 1 : divide_up(panels, panels_per_chunk);
     for (int i = 0; i < chunks; ++i) {
       ChunkPlan chunk;
@@ -152,7 +168,7 @@ class Planner {
       else if (b.source == RowSource::stem)
         chunk.produce = take_panels(chunk.first_vector, chunk.vectors, architecture_.stem.in_c * 9);
       chunk.depthwise = arena_.take(std::size_t(chunk.vectors) * 10 * lanes_);
-      chunk.project = take_panels(0, b.output.vectors, chunk.channels);
+      if (b.projected) chunk.project = take_panels(0, b.output.vectors, chunk.channels);
       b.chunks.push_back(std::move(chunk));
     }
   }
@@ -166,34 +182,46 @@ class Planner {
     plan_.zero_row_size = std::max(plan_.zero_row_size, row);
     const std::size_t band = std::size_t(b.band_rows) * b.output.w * lanes_;
     plan_.depthwise_size = std::max(plan_.depthwise_size, most_vectors * band);
-    if (!b.banded)
+    if (!b.banded && b.projected)
       plan_.shared_depthwise_size = std::max(plan_.shared_depthwise_size, b.hidden_vectors * band);
   }
 
   void plan_tail(const TensorPlan& features) {
     plan_.features = features;
-    plan_.head_size = std::size_t(kMaxPanelVectors) * features.pixels() * lanes_;
     TailPlan& tail = plan_.tail;
-    tail.head = &architecture_.head;
-    tail.head_index = plan_.layers;
-    count(*tail.head, features, tail.head->in_c);
-    tail.classifier = &architecture_.classifier;
-    tail.classifier_index = plan_.layers++;
-    plan_.multiply_adds += std::int64_t{tail.classifier->in_c} * tail.classifier->out_c;
+    tail.features = architecture_.embedding_size();
+    if (architecture_.head) {
+      tail.head = &*architecture_.head;
+      count(*tail.head, features, tail.head->in_c);
+    } else if (!plan_.blocks.back().projected) {
+      tail.head = &architecture_.blocks.back().project;
+    }
+    if (tail.head != nullptr) plan_.head_size = std::size_t(kMaxPanelVectors) * features.pixels() * lanes_;
+    tail.pooled_index = plan_.layers - 1;
+    if (architecture_.classifier) plan_classifier(*architecture_.classifier);
 
-    const int panel_outs = kLinearVectors * lanes_;
-    tail.classifier_panels = divide_up(tail.classifier->out_c, panel_outs);
-    tail.logits_size = std::size_t(tail.classifier_panels) * panel_outs;
-    tail.classifier_bias = arena_.take(tail.logits_size);
-    const int vectors = divide_up(tail.head->out_c, lanes_);
+    const int vectors = divide_up(tail.features, lanes_);
     for (int v = 0; v < vectors; v += kMaxPanelVectors) {
-      TailStep step{.head = take_panel(v, std::min(kMaxPanelVectors, vectors - v), features.c)};
-      step.channels = std::min(step.head.vectors * lanes_, tail.head->out_c - v * lanes_);
+      const int panel_vectors = std::min(kMaxPanelVectors, vectors - v);
+      TailStep step{.head = tail.head != nullptr ? take_panel(v, panel_vectors, features.c)
+                                                 : PanelPlan{.first_vector = v, .vectors = panel_vectors}};
+      step.channels = std::min(panel_vectors * lanes_, tail.features - v * lanes_);
       step.classifier = arena_.take(tail.logits_size * step.channels);
       step.end = arena_.size();
       tail.steps.push_back(step);
     }
     tail.groups = std::min(kTailGroups, static_cast<int>(tail.steps.size()));
+  }
+
+  void plan_classifier(const Layer& classifier) {
+    TailPlan& tail = plan_.tail;
+    tail.classifier = &classifier;
+    tail.classifier_index = plan_.layers++;
+    plan_.multiply_adds += std::int64_t{classifier.in_c} * classifier.out_c;
+    const int panel_outs = kLinearVectors * lanes_;
+    tail.classifier_panels = divide_up(classifier.out_c, panel_outs);
+    tail.logits_size = std::size_t(tail.classifier_panels) * panel_outs;
+    tail.classifier_bias = arena_.take(tail.logits_size);
   }
 
   PanelPlan take_panel(int first_vector, int vectors, int in_c) {

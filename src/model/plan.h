@@ -54,6 +54,7 @@ enum class RowSource {
 /// One inverted residual, run without ever storing its hidden tensor (`hidden_c` channels, 6 times the input's).
 /// Banded, for large maps: a band of output rows at a time; the rows produced stay in a ring of ring_rows rows.
 /// Not banded, for small maps: a chunk of hidden channels at a time over the whole map, added up in the projection.
+/// The last block of a network without head (MobileNetV1) leaves its projection to the tail, which takes it for a head.
 struct BlockPlan {
   const Block* block = nullptr;
   int first_layer = 0;  // of the block's in Architecture::layers()
@@ -63,7 +64,10 @@ struct BlockPlan {
   int hidden_c = 0;
   int hidden_vectors = 0;
   bool banded = false;
+  bool projected = true;  // false: the output is the filtered hidden tensor
   int band_rows = 0;  // output rows of a band; the whole map when not banded
+  int rows_before = 1;     // of zeros, above the first window's first row of the image: 0 or 1
+  int columns_before = 1;  // the same on the left
   int ring_rows = 0;  // rows of the buffer of produced rows, each [input.w + 2][V]
   std::vector<std::int32_t> ring_offsets = {};  // [ring_rows * input.w] floats from the buffer's start to each pixel
   std::vector<ChunkPlan> chunks = {};           // banded: one
@@ -82,21 +86,22 @@ struct DensePlan {
   std::vector<PanelPlan> panels;
 };
 
-/// A panel of the head and the part of the classifier that its channels meet: pooled, they are multiplied at once, so
+/// A panel of the head (where there is none, some of the last block's output) and the part of the classifier that its channels meet: pooled, they are multiplied at once, so
 /// that the classifier's weights, most of what is left to read, come while the head computes.
 struct TailStep {
-  PanelPlan head;
+  PanelPlan head;              // without TailPlan::head only its vectors count, which are pooled as they are
   int channels = 0;            // of the panel, without padding
   std::size_t classifier = 0;  // offset in the arena of [classifier_panels][channels][kLinearVectors * V]
   std::size_t end = 0;         // where the step's weights end in the arena
 };
 
-/// Head, global average pooling and classifier. The steps are cut into `groups` whose logits are added up in the end:
+/// Head, global average pooling and classifier, of which either layer may be absent. The steps are cut into `groups` whose logits are added up in the end:
 /// the cut depends on the network alone, so the sums do not depend on the threads.
 struct TailPlan {
-  const Layer* head = nullptr;
-  const Layer* classifier = nullptr;
-  int head_index = 0;        // in Architecture::layers()
+  const Layer* head = nullptr;        // or the last block's projection; null: the last block's output is pooled
+  const Layer* classifier = nullptr;  // null: no logits, the pooled features are all
+  int features = 0;          // that the pooling gives: the embedding
+  int pooled_index = 0;      // in Architecture::layers(), the layer whose output is pooled
   int classifier_index = 0;  // in Architecture::layers()
   std::vector<TailStep> steps;
   int groups = 0;
@@ -116,7 +121,7 @@ struct NetworkPlan {
   TensorPlan stem_output;  // stored only when block 0 does not fuse the stem
   DensePlan stem;          // no panels when block 0 fuses it
   std::vector<BlockPlan> blocks;
-  TensorPlan features;  // the head's input
+  TensorPlan features;  // the input of the tail
   TailPlan tail;
 
   std::size_t arena_size = 0;       // floats

@@ -40,12 +40,13 @@ class BlockRun {
       context_.pool.run(parts, [&](int part, int thread) {
         run_bands(context_.threads[thread], split(b_.output.h, parts, part));
       });
+    } else if (!b_.projected) {
+      run_hidden(output_);
     } else if (threads == 1) {
       run_chunks(context_.threads[0]);
     } else {
       zero_output_columns({0, b_.output.h});
-      const int panels = (b_.hidden_vectors + kernels::kMaxPanelVectors - 1) / kernels::kMaxPanelVectors;
-      run_split(context_, panels, [&](Range mine, int thread) { hidden_part(context_.threads[thread], mine); });
+      run_hidden(context_.shared_depthwise);
       const int parts = std::min(threads, b_.output.pixels());
       context_.pool.run(parts, [&](int part, int thread) {
         project_part(context_.threads[thread], split(b_.output.pixels(), parts, part));
@@ -60,10 +61,10 @@ class BlockRun {
     zero_output_columns(rows);
     if (b_.source != RowSource::input)
       zero_columns(buffers.rows, chunk.vectors, produced_block_, {0, b_.ring_rows}, b_.input.w, lanes_);
-    int produced = std::max(0, rows.begin * b_.stride() - 1);
+    int produced = std::max(0, rows.begin * b_.stride() - b_.rows_before);
     for (int y = rows.begin; y < rows.end; y += b_.band_rows) {
       const Range band{y, std::min(y + b_.band_rows, rows.end)};
-      const int needed = std::min(b_.input.h, (band.end - 1) * b_.stride() + 2);
+      const int needed = std::min(b_.input.h, (band.end - 1) * b_.stride() + 3 - b_.rows_before);
       const std::ptrdiff_t depthwise_block = std::ptrdiff_t{band.size()} * b_.output.w * lanes_;
       for (const PanelPlan& panel : chunk.produce) {
         produce(buffers, panel, {produced, needed}, buffers.rows + panel.first_vector * produced_block_);
@@ -93,8 +94,14 @@ class BlockRun {
     }
   }
 
-  /// Expands and filters hidden panels [mine), one by one, into the buffer that all threads share.
-  void hidden_part(const ThreadBuffers& buffers, Range mine) const {
+  /// Expands and filters the hidden panels, shared by the threads, to output [hidden_vectors][pixels][V].
+  void run_hidden(float* output) const {
+    const int panels = (b_.hidden_vectors + kernels::kMaxPanelVectors - 1) / kernels::kMaxPanelVectors;
+    run_split(context_, panels, [&](Range mine, int thread) { hidden_part(context_.threads[thread], mine, output); });
+  }
+
+  /// Expands and filters hidden panels [mine), one by one.
+  void hidden_part(const ThreadBuffers& buffers, Range mine, float* output) const {
     const std::ptrdiff_t depthwise_block = std::ptrdiff_t{b_.output.pixels()} * lanes_;
     zero_produced_columns(buffers, b_.chunks);
     for (const ChunkPlan& chunk : b_.chunks) {
@@ -105,8 +112,7 @@ class BlockRun {
         if (!chunk.produce.empty())
           produce(buffers, chunk.produce[(v - chunk.first_vector) / kernels::kMaxPanelVectors], {0, b_.input.h},
                   buffers.rows);
-        depthwise(buffers, chunk, v, vectors, {0, b_.output.h}, buffers.rows,
-                  context_.shared_depthwise + v * depthwise_block);
+        depthwise(buffers, chunk, v, vectors, {0, b_.output.h}, buffers.rows, output + v * depthwise_block);
       }
     }
   }
@@ -156,6 +162,7 @@ class BlockRun {
                  const float* ring, float* output) const {
     const LayerTimer timer(thread, b_.depthwise_layer());
     const Layer& layer = b_.block->depthwise;
+    const int first_column = (1 - b_.columns_before) * lanes_;
     DepthwiseArgs args{.output_row_stride = std::ptrdiff_t{b_.output.w} * lanes_,
                        .out_w = b_.output.w,
                        .stride = layer.stride,
@@ -166,7 +173,8 @@ class BlockRun {
       for (int y = rows.begin; y < rows.end; y += args.out_rows) {
         args.out_rows = std::min(2, rows.end - y);
         for (int i = 0; i < (args.out_rows - 1) * layer.stride + 3; ++i)
-          args.rows[i] = input_row(first + v, y * layer.stride - 1 + i, ring + v * produced_block_);
+          args.rows[i] =
+              input_row(first + v, y * layer.stride - b_.rows_before + i, ring + v * produced_block_) + first_column;
         args.output = output;
         output += args.out_rows * args.output_row_stride;
         context_.kernels.depthwise(args);
@@ -174,14 +182,15 @@ class BlockRun {
     }
   }
 
+  /// Row y of the depthwise convolution's input, from the padding column on the left on; zeros outside the image.
   const float* input_row(int vector, int y, const float* ring) const {
     if (y < 0 || y >= b_.input.h) return context_.zero_row;
     if (b_.source == RowSource::input) return input_ + vector * b_.input.block_stride + y * b_.input.row_stride;
     return ring + (y % b_.ring_rows) * produced_row_;
   }
 
-  /// Adds one chunk's share of output pixels [first, first + pixels): the bias with the first chunk, the residual and
-  /// the clamp with the last.
+  /// Adds one chunk's share of output pixels [first, first + pixels): the bias with the first chunk, the clamp and
+  /// the residual with the last.
   void project(const ThreadBuffers& thread, const ChunkPlan& chunk, int first, int pixels, const float* input,
                std::ptrdiff_t input_block, bool first_chunk, bool last_chunk) const {
     const LayerTimer timer(thread, b_.project_layer());

@@ -8,10 +8,8 @@ namespace {
 
 constexpr std::int64_t kFloatBytes = 4;
 
-/// Pixels along one axis behind a convolution with padding (kernel - 1) / 2.
-int convolved(int in, const Layer& layer) {
-  return (in + (layer.kernel - 1) / 2 * 2 - layer.kernel) / layer.stride + 1;
-}
+/// Pixels along one axis behind a convolution, with either padding: ceil(in / stride).
+int convolved(int in, const Layer& layer) { return (in - 1) / layer.stride + 1; }
 
 LayerShape shape_of(const Layer& layer, int in_h, int in_w) {
   LayerShape shape{
@@ -52,9 +50,9 @@ std::vector<LayerShape> layer_shapes(const Architecture& architecture, int input
     if (block.residual)
       shapes.back().activation_bytes += std::int64_t{h} * w * block.project.out_c * kFloatBytes;
   }
-  add(architecture.head);
+  if (architecture.head) add(*architecture.head);
   h = w = 1;  // pooled
-  add(architecture.classifier);
+  if (architecture.classifier) add(*architecture.classifier);
   return shapes;
 }
 

@@ -94,7 +94,7 @@ void for_each_row(const ImageView& image, const Preprocessing& p, const kernels:
   const std::ptrdiff_t left = std::ptrdiff_t{kChannels} * window.x.pad;
   const std::ptrdiff_t right = left + std::ptrdiff_t{kChannels} * window.x.count;
   line.assign(std::size_t{kChannels} * p.crop + Resampler::kSlack, 0);
-  resampler.start(image, window, kernels);
+  resampler.start(image, window, p.interpolation, kernels);
   for (int y = 0; y < p.crop; ++y) {
     const int row = y - window.y.pad;
     if (row >= 0 && row < window.y.count) {

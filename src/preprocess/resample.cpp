@@ -34,21 +34,36 @@ AxisWindow axis_window(int in, std::int64_t out, int crop) {
   return window;
 }
 
+/// A triangle of radius 1.
+double bilinear(double x) { return std::max(0.0, 1.0 - std::abs(x)); }
+
+/// Keys' cubic (1981) of radius 2 with a = -0.5, in Pillow's form.
+double bicubic(double x) {
+  constexpr double kA = -0.5;
+  x = std::abs(x);
+  if (x < 1.0) return ((kA + 2.0) * x - (kA + 3.0)) * x * x + 1;
+  if (x < 2.0) return (((x - 5) * x + 8) * x - 4) * kA;
+  return 0.0;
+}
+
 /// Pillow's arithmetic, operation by operation: every rounding counts.
-struct Triangle {
-  explicit Triangle(const AxisWindow& window)
-      : scale(static_cast<double>(window.in) / static_cast<double>(window.out)),
-        support(std::max(scale, 1.0)),
-        inverse_support(1.0 / support) {}
+struct Sampling {
+  Sampling(const AxisWindow& window, Interpolation interpolation)
+      : filter(interpolation == Interpolation::bicubic ? bicubic : bilinear),
+        scale(static_cast<double>(window.in) / static_cast<double>(window.out)),
+        support((interpolation == Interpolation::bicubic ? 2.0 : 1.0) * std::max(scale, 1.0)),
+        inverse_scale(1.0 / std::max(scale, 1.0)) {}
 
   double center(std::int64_t x) const { return (static_cast<double>(x) + 0.5) * scale; }
-  double weight(int tap, double center_x) const {
-    return std::max(0.0, 1.0 - std::abs((tap - center_x + 0.5) * inverse_support));
+  double weight(int tap, double center_x) const { return filter((tap - center_x + 0.5) * inverse_scale); }
+  static int fixed_point(double weight) {
+    return static_cast<int>((weight < 0 ? -0.5 : 0.5) + weight * (1 << kWeightBits));
   }
 
+  double (*filter)(double x);
   double scale;
   double support;
-  double inverse_support;
+  double inverse_scale;  // of a reduction; 1 for an enlargement
 };
 
 }  // namespace
@@ -59,18 +74,18 @@ CropWindow crop_window(int width, int height, int resize, int crop) {
   return {.x = axis_window(width, resized(width), crop), .y = axis_window(height, resized(height), crop)};
 }
 
-void Filter::build(const AxisWindow& window) {
-  if (window == window_) return;
+void Filter::build(const AxisWindow& window, Interpolation interpolation) {
+  if (window == window_ && interpolation == interpolation_) return;
   window_ = {};  // should an allocation fail, nothing is taken for built
 
-  const Triangle triangle(window);
+  const Sampling sampling(window, interpolation);
   const int pixels = round_up(window.count, pixel_multiple_);
   taps_.resize(pixels);
   max_taps_ = 0;
   for (int i = 0; i < window.count; ++i) {
-    const double center = triangle.center(window.first + i);
-    const int begin = std::max(0, static_cast<int>(center - triangle.support + 0.5));
-    const int end = std::min(window.in, static_cast<int>(center + triangle.support + 0.5));
+    const double center = sampling.center(window.first + i);
+    const int begin = std::max(0, static_cast<int>(center - sampling.support + 0.5));
+    const int end = std::min(window.in, static_cast<int>(center + sampling.support + 0.5));
     taps_[i] = {begin, end};
     max_taps_ = std::max(max_taps_, end - begin);
   }
@@ -81,32 +96,33 @@ void Filter::build(const AxisWindow& window) {
   exact_.resize(max_taps_);
   for (int i = 0; i < window.count; ++i) {
     const auto [begin, end] = taps_[i];
-    const double center = triangle.center(window.first + i);
+    const double center = sampling.center(window.first + i);
     double sum = 0.0;
-    for (int tap = begin; tap < end; ++tap) sum += exact_[tap - begin] = triangle.weight(tap, center);
+    for (int tap = begin; tap < end; ++tap) sum += exact_[tap - begin] = sampling.weight(tap, center);
     std::int16_t* out = weights_.data() + std::size_t{4} * pairs_ * i;
     for (int t = 0; t < end - begin; ++t) {
-      const int fixed = static_cast<int>(0.5 + exact_[t] / sum * (1 << kWeightBits));
+      const int fixed = Sampling::fixed_point(exact_[t] / sum);
       std::int16_t* pair = out + t / 2 * 4 + t % 2;
-      pair[0] = static_cast<std::int16_t>(fixed >> kLowBits);
+      pair[0] = static_cast<std::int16_t>(fixed >> kLowBits);  // rounds down, so that the rest is positive
       pair[2] = static_cast<std::int16_t>(fixed & ((1 << kLowBits) - 1));
     }
   }
   window_ = window;
+  interpolation_ = interpolation;
 }
 
-void Resampler::start(const ImageView& image, const CropWindow& window,
+void Resampler::start(const ImageView& image, const CropWindow& window, Interpolation interpolation,
                       const kernels::ResizeKernels& kernels) {
   image_ = image;
   window_ = window;
   kernels_ = kernels;
-  if (resizes_x()) prepare_horizontal();
-  if (resizes_y()) vertical_.build(window_.y);
+  if (resizes_x()) prepare_horizontal(interpolation);
+  if (resizes_y()) vertical_.build(window_.y, interpolation);
   prepare_ring();
 }
 
-void Resampler::prepare_horizontal() {
-  horizontal_.build(window_.x);
+void Resampler::prepare_horizontal(Interpolation interpolation) {
+  horizontal_.build(window_.x, interpolation);
   const int pixels = horizontal_.pixels();
   starts_.resize(pixels);
   for (int x = 0; x < pixels; ++x) starts_[x] = kPixelBytes * horizontal_.begin(x);

@@ -1,4 +1,4 @@
-// Pillow's 8-bit antialiased bilinear resize (its src/libImaging/Resample.c), of which only a window is
+// Pillow's 8-bit antialiased bilinear and bicubic resize (its src/libImaging/Resample.c), of which only a window is
 // computed.
 #pragma once
 
@@ -32,7 +32,7 @@ struct CropWindow {
 /// torchvision's Resize(resize) and CenterCrop(crop) of a width x height image.
 CropWindow crop_window(int width, int height, int resize, int crop);
 
-/// The triangle filter's weights for the pixels of a window, in the form that the kernels take.
+/// A filter's weights for the pixels of a window, in the form that the kernels take.
 class Filter {
  public:
   /// Each pixel gets pairs() pairs of taps, a multiple of `pair_multiple`; pixels without weight are appended
@@ -40,8 +40,8 @@ class Filter {
   Filter(int pair_multiple, int pixel_multiple)
       : pair_multiple_(pair_multiple), pixel_multiple_(pixel_multiple) {}
 
-  /// Cheap when the window is that of the last call.
-  void build(const AxisWindow& window);
+  /// Cheap when the arguments are those of the last call.
+  void build(const AxisWindow& window, Interpolation interpolation);
 
   int pixels() const { return static_cast<int>(taps_.size()); }
 
@@ -62,6 +62,7 @@ class Filter {
   int pair_multiple_;
   int pixel_multiple_;
   AxisWindow window_;
+  Interpolation interpolation_ = Interpolation::bilinear;
   int max_taps_ = 0;
   int pairs_ = 0;
   std::vector<Taps> taps_;             // [pixels]
@@ -76,7 +77,8 @@ class Resampler {
  public:
   /// Of `image` nothing is read but the pixels of the rows that the window needs; they must stay until the
   /// last row().
-  void start(const ImageView& image, const CropWindow& window, const kernels::ResizeKernels& kernels);
+  void start(const ImageView& image, const CropWindow& window, Interpolation interpolation,
+             const kernels::ResizeKernels& kernels);
 
   /// Row y of the window, counted from 0; y must not decrease. The channels keep the image's order.
   /// out: [window.x.count][3]; up to kSlack bytes behind that are overwritten.
@@ -90,7 +92,7 @@ class Resampler {
   using Rows = std::array<const std::uint8_t*, kernels::ResizeKernels::kMaxRows>;
   using OutRows = std::array<std::uint8_t*, kernels::ResizeKernels::kMaxRows>;
 
-  void prepare_horizontal();
+  void prepare_horizontal(Interpolation interpolation);
   void prepare_ring();
   void fill_ring(int end_row);
   void resize_rows(const Rows& rows, const Rows& next_rows, const OutRows& out);

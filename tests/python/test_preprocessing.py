@@ -33,16 +33,17 @@ STD = (0.229, 0.224, 0.225)
 PAIRS = [(256, 224), (232, 224), (224, 224), (64, 96), (33, 17), (17, 64), (40, 41), (96, 64), (1, 1), (5, 3), (2, 9)]
 
 
-def reference_crop(image, resize, crop):
+def reference_crop(image, resize, crop, bicubic):
     """The crop as uint8 [crop, crop, 3]."""
     if transforms is not None:
-        image = transforms.CenterCrop(crop)(transforms.Resize(resize)(image))
+        mode = transforms.InterpolationMode.BICUBIC if bicubic else transforms.InterpolationMode.BILINEAR
+        image = transforms.CenterCrop(crop)(transforms.Resize(resize, mode)(image))
         return np.asarray(image)
     w, h = image.size
     short, long = min(w, h), max(w, h)
     long = int(resize * long / short)
     size = (resize, long) if w <= h else (long, resize)
-    pixels = np.asarray(image.resize(size, Image.BILINEAR))
+    pixels = np.asarray(image.resize(size, Image.BICUBIC if bicubic else Image.BILINEAR))
     for axis in (0, 1):
         missing = crop - pixels.shape[axis]
         if missing > 0:
@@ -80,11 +81,11 @@ class Tool:
             raise RuntimeError(f"preprocess_tool ended early, status {self.process.wait()}")
         return data
 
-    def run(self, pixels, resize, crop, mean=MEAN, std=STD, bgr=False):
+    def run(self, pixels, resize, crop, mean=MEAN, std=STD, bgr=False, bicubic=False):
         """Yields (crop, input) for each instruction set."""
         height, width, _ = pixels.shape
         sent = pixels[:, :, ::-1] if bgr else pixels
-        self.process.stdin.write(struct.pack("=5i6f", width, height, resize, crop, bgr, *mean, *std))
+        self.process.stdin.write(struct.pack("=6i6f", width, height, resize, crop, bgr, bicubic, *mean, *std))
         self.process.stdin.write(np.ascontiguousarray(sent).tobytes())
         self.process.stdin.flush()
         for _ in range(self.isas):
@@ -143,10 +144,15 @@ class PreprocessingTest(unittest.TestCase):
         assert cls.tool.close() == 0, "preprocess_tool failed"
 
     def check(self, pixels, resize, crop, mean=MEAN, std=STD, bgr=False):
-        case = f"{pixels.shape[1]}x{pixels.shape[0]} resize {resize} crop {crop} bgr {bgr} mean {mean} std {std}"
-        expected = reference_crop(Image.fromarray(pixels), resize, crop)
+        for bicubic in (False, True):
+            self.check_filter(pixels, resize, crop, mean, std, bgr, bicubic)
+
+    def check_filter(self, pixels, resize, crop, mean, std, bgr, bicubic):
+        case = f"{pixels.shape[1]}x{pixels.shape[0]} resize {resize} crop {crop} bgr {bgr} mean {mean} std {std} "
+        case += "bicubic" if bicubic else "bilinear"
+        expected = reference_crop(Image.fromarray(pixels), resize, crop, bicubic)
         expected_input = reference_input(expected, mean, std)
-        for isa, (u8, f32) in enumerate(self.tool.run(pixels, resize, crop, mean, std, bgr)):
+        for isa, (u8, f32) in enumerate(self.tool.run(pixels, resize, crop, mean, std, bgr, bicubic)):
             wrong = np.argwhere(u8 != expected)
             self.assertEqual(len(wrong), 0, f"{case} isa {isa}: {len(wrong)} bytes differ, first at {wrong[:1]}")
             wrong = np.argwhere(f32.view(np.int32) != expected_input.view(np.int32))

@@ -18,6 +18,10 @@ Layer pointwise(std::string name, int in_c, int out_c, Clamp clamp) {
       .name = std::move(name), .kind = LayerKind::pointwise, .in_c = in_c, .out_c = out_c, .clamp = clamp};
 }
 
+Layer linear(int in_c, int out_c) {
+  return {.name = "classifier", .kind = LayerKind::linear, .in_c = in_c, .out_c = out_c, .clamp = {}};
+}
+
 Json bound_json(float bound) { return std::isinf(bound) ? Json(nullptr) : Json(bound); }
 
 Json layer_json(const Layer& layer) {
@@ -31,6 +35,8 @@ Json layer_json(const Layer& layer) {
                         ? Json(nullptr)
                         : Json::array({bound_json(layer.clamp.min), bound_json(layer.clamp.max)})}};
 }
+
+Json optional_layer_json(const std::optional<Layer>& layer) { return layer ? layer_json(*layer) : Json(nullptr); }
 
 std::string random_floats(std::int64_t count, double deviation, std::mt19937& random) {
   // Uniform, and from the generator's bits: the standard's distributions differ between standard libraries.
@@ -82,7 +88,19 @@ Architecture make_architecture(int stem_c, const std::vector<BlockSpec>& blocks,
     in_c = spec.out_c;
   }
   architecture.head = pointwise("head", in_c, head_c, kRelu6);
-  architecture.classifier = {"classifier", LayerKind::linear, head_c, classes, 1, 1, {}};
+  architecture.classifier = linear(head_c, classes);
+  return architecture;
+}
+
+Architecture make_separable_architecture(int stem_c, const std::vector<BlockSpec>& blocks, int classes) {
+  Architecture architecture = make_architecture(stem_c, blocks, 1, classes);
+  architecture.name = "mobilenet_v1";
+  for (Block& block : architecture.blocks) {
+    block.project.clamp = kRelu6;
+    block.residual = false;
+  }
+  architecture.head.reset();
+  architecture.classifier = linear(architecture.embedding_size(), classes);
   return architecture;
 }
 
@@ -98,6 +116,16 @@ Architecture mobilenet_v2_architecture(int classes) {
     for (int i = 0; i < n; ++i) blocks.push_back({t, c, i == 0 ? s : 1});
   }
   return make_architecture(32, blocks, 1280, classes);
+}
+
+Architecture mobilenet_v1_architecture(double alpha, int classes) {
+  constexpr int kTable[][3] = {{64, 1, 1},  {128, 1, 2}, {128, 1, 1}, {256, 1, 2},  {256, 1, 1},
+                               {512, 1, 2}, {512, 5, 1}, {1024, 1, 2}, {1024, 1, 1}};  // c, n, s
+  const auto scaled = [alpha](int channels) { return static_cast<int>(channels * alpha); };
+  std::vector<BlockSpec> blocks;
+  for (const auto& [c, n, s] : kTable)
+    for (int i = 0; i < n; ++i) blocks.push_back({.expand = 1, .out_c = scaled(c), .stride = s});
+  return make_separable_architecture(scaled(32), blocks, classes);
 }
 
 FileTensor& ModelFile::tensor(const std::string& name) {
@@ -130,16 +158,17 @@ std::string serialize_safetensors(std::string header, const std::string& data) {
 std::string architecture_json(const Architecture& architecture) {
   Json blocks = Json::array();
   for (const Block& block : architecture.blocks) {
-    blocks.push_back({{"expand", block.expand ? layer_json(*block.expand) : Json(nullptr)},
+    blocks.push_back({{"expand", optional_layer_json(block.expand)},
                       {"depthwise", layer_json(block.depthwise)},
                       {"project", layer_json(block.project)},
                       {"residual", block.residual}});
   }
   const Json json = {{"name", architecture.name},
+                     {"padding", architecture.padding == Padding::same ? "same" : "symmetric"},
                      {"stem", layer_json(architecture.stem)},
                      {"blocks", std::move(blocks)},
-                     {"head", layer_json(architecture.head)},
-                     {"classifier", layer_json(architecture.classifier)}};
+                     {"head", optional_layer_json(architecture.head)},
+                     {"classifier", optional_layer_json(architecture.classifier)}};
   return json.dump();
 }
 
@@ -148,7 +177,7 @@ std::string preprocessing_json(const Preprocessing& preprocessing) {
                      {"crop", preprocessing.crop},
                      {"mean", preprocessing.mean},
                      {"std", preprocessing.std},
-                     {"interpolation", "bilinear"}};
+                     {"interpolation", preprocessing.interpolation == Interpolation::bicubic ? "bicubic" : "bilinear"}};
   return json.dump();
 }
 
@@ -159,7 +188,7 @@ ModelFile make_model_file(const Architecture& architecture, const Preprocessing&
   std::mt19937 random(seed);
   ModelFile file;
   file.metadata = {{"format", "mnv2-classify"},
-                   {"format_version", "1"},
+                   {"format_version", "2"},
                    {"architecture", architecture_json(architecture)},
                    {"preprocessing", preprocessing_json(preprocessing)},
                    {"source", "random weights, seed " + std::to_string(seed)}};
@@ -170,8 +199,8 @@ ModelFile make_model_file(const Architecture& architecture, const Preprocessing&
     add_layer(block.depthwise, random, file);
     add_layer(block.project, random, file);
   }
-  add_layer(architecture.head, random, file);
-  add_layer(architecture.classifier, random, file);
+  if (architecture.head) add_layer(*architecture.head, random, file);
+  if (architecture.classifier) add_layer(*architecture.classifier, random, file);
   return file;
 }
 

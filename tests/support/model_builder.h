@@ -25,11 +25,17 @@ struct BlockSpec {
 /// residual wherever the shapes allow one. Layer names are filled in.
 Architecture make_architecture(int stem_c, const std::vector<BlockSpec>& blocks, int head_c, int classes);
 
+/// MobileNetV1's kind of network: no expansion (`expand` is 1), no residuals, ReLU6 after projections too, no head.
+Architecture make_separable_architecture(int stem_c, const std::vector<BlockSpec>& blocks, int classes);
+
 /// Three blocks, one without expand, one residual, odd channel counts: enough for a command-line test.
 Architecture tiny_architecture(int classes);
 
 /// MobileNetV2 1.0 (Sandler et al. 2018, Table 2).
 Architecture mobilenet_v2_architecture(int classes = 1000);
+
+/// MobileNetV1 (Howard et al. 2017, Table 1) with width multiplier `alpha`.
+Architecture mobilenet_v1_architecture(double alpha = 1.0, int classes = 1000);
 
 /// A tensor as it goes into the file; nothing here has to be consistent, so that tests can write bad files.
 struct FileTensor {

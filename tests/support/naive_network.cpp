@@ -16,12 +16,28 @@ struct Map {
   }
 };
 
+/// Pixels of an output axis and the rows or columns of zeros before the input's first.
+struct Axis {
+  int out, before;
+};
+
+/// PyTorch's padding=(k - 1) / 2, or TensorFlow's "SAME" as tf.nn documents it: the total padding is what the last
+/// window lacks, and the smaller half comes first.
+Axis axis(const Layer& layer, int in, Padding padding) {
+  const int k = layer.kernel, s = layer.stride;
+  if (padding == Padding::symmetric) return {(in + (k - 1) / 2 * 2 - k) / s + 1, (k - 1) / 2};
+  const int total = std::max(k - (in % s == 0 ? s : in % s), 0);
+  return {(in + s - 1) / s, total / 2};
+}
+
 /// Any convolution of the family: groups are 1, or one per channel for depthwise layers.
 Map convolve(const Model& model, const Layer& layer, const Map& in) {
-  const int k = layer.kernel, pad = (k - 1) / 2;
+  const int k = layer.kernel;
   const int per_group = layer.kind == LayerKind::depthwise ? 1 : layer.in_c;
   const auto weight = model.weight(layer), bias = model.bias(layer);
-  Map out{layer.out_c, (in.h + 2 * pad - k) / layer.stride + 1, (in.w + 2 * pad - k) / layer.stride + 1, {}};
+  const Padding padding = model.architecture().padding;
+  const Axis rows = axis(layer, in.h, padding), columns = axis(layer, in.w, padding);
+  Map out{layer.out_c, rows.out, columns.out, {}};
   for (int o = 0; o < out.c; ++o)
     for (int y = 0; y < out.h; ++y)
       for (int x = 0; x < out.w; ++x) {
@@ -29,8 +45,8 @@ Map convolve(const Model& model, const Layer& layer, const Map& in) {
         for (int i = 0; i < per_group; ++i)
           for (int ky = 0; ky < k; ++ky)
             for (int kx = 0; kx < k; ++kx)
-              sum += in.at(layer.kind == LayerKind::depthwise ? o : i, y * layer.stride - pad + ky,
-                           x * layer.stride - pad + kx) *
+              sum += in.at(layer.kind == LayerKind::depthwise ? o : i, y * layer.stride - rows.before + ky,
+                           x * layer.stride - columns.before + kx) *
                      weight[((std::size_t(o) * per_group + i) * k + ky) * k + kx];
         out.values.push_back(std::clamp<double>(sum, layer.clamp.min, layer.clamp.max));
       }
@@ -49,18 +65,19 @@ NaiveResult run_naive(const Model& model, std::span<const float> image, int h, i
       std::transform(out.values.begin(), out.values.end(), map.values.begin(), out.values.begin(), std::plus<>());
     map = std::move(out);
   }
-  map = convolve(model, a.head, map);
+  if (a.head) map = convolve(model, *a.head, map);
   NaiveResult result;
   for (int c = 0; c < map.c; ++c) {
     double sum = 0;
     for (int i = 0; i < map.h * map.w; ++i) sum += map.values[std::size_t(c) * map.h * map.w + i];
     result.embedding.push_back(sum / (map.h * map.w));
   }
-  const auto weight = model.weight(a.classifier), bias = model.bias(a.classifier);
-  for (int o = 0; o < a.classifier.out_c; ++o) {
+  if (!a.classifier) return result;
+  const auto weight = model.weight(*a.classifier), bias = model.bias(*a.classifier);
+  for (int o = 0; o < a.classifier->out_c; ++o) {
     double sum = bias[o];
     for (int c = 0; c < map.c; ++c) sum += result.embedding[c] * weight[std::size_t(o) * map.c + c];
-    result.logits.push_back(sum);
+    result.logits.push_back(std::clamp<double>(sum, a.classifier->clamp.min, a.classifier->clamp.max));
   }
   return result;
 }

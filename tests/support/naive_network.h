@@ -9,7 +9,7 @@
 namespace mnv2::test {
 
 struct NaiveResult {
-  std::vector<double> logits;     // [classes]
+  std::vector<double> logits;     // [classes], empty without a classifier
   std::vector<double> embedding;  // [features]
 };
 

@@ -15,6 +15,8 @@ int main(int argc, char** argv) {
   std::uint32_t seed = 1;
   bool with_labels = false;
   bool full = false;
+  double alpha = 1.0;
+  bool features = false;
   mnv2::Preprocessing preprocessing{.resize = 36, .crop = 32};
   app.add_option("OUTPUT", output, "The .safetensors file to write")->required();
   app.add_option("--classes", classes, "How many classes")
@@ -25,11 +27,17 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--crop", preprocessing.crop, "Side of the centre crop, pixels")->capture_default_str();
   app.add_flag("--labels", with_labels, "Put labels \"class 0\", \"class 1\", ... into the file");
-  app.add_flag("--full", full, "MobileNetV2 1.0 instead of three small blocks");
+  CLI::Option* full_flag = app.add_flag("--full", full, "MobileNetV2 1.0 instead of three small blocks");
+  CLI::Option* v1_option = app.add_option("--v1", alpha, "MobileNetV1 with this width multiplier instead")
+                               ->check(CLI::Range(0.03125, 4.0))
+                               ->excludes(full_flag);
+  app.add_flag("--features", features, "Leave the classifier out")->excludes("--labels");
   CLI11_PARSE(app, argc, argv);
 
-  const auto architecture =
-      full ? mnv2::test::mobilenet_v2_architecture(classes) : mnv2::test::tiny_architecture(classes);
+  auto architecture = full                      ? mnv2::test::mobilenet_v2_architecture(classes)
+                      : v1_option->count() != 0 ? mnv2::test::mobilenet_v1_architecture(alpha, classes)
+                                                : mnv2::test::tiny_architecture(classes);
+  if (features) architecture.classifier.reset();
   try {
     const auto labels = with_labels ? mnv2::test::numbered_labels(classes) : std::vector<std::string>{};
     mnv2::test::write_file(output, mnv2::test::serialize_model(architecture, preprocessing, labels, seed));

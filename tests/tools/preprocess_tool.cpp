@@ -1,6 +1,6 @@
 // Runs the preprocessor for other programs' tests, case after case until its input ends. All numbers are in
 // the machine's byte order.
-//   stdin, per case: int32 width, height, resize, crop, bgr (0 or 1); float mean[3], std[3]; pixels
+//   stdin, per case: int32 width, height, resize, crop, bgr (0 or 1), bicubic (0 or 1); float mean[3], std[3]; pixels
 //   [height][width][3] stdout, first:   int32 number of instruction sets that this machine can run stdout,
 //   per case and instruction set: bytes [crop][crop][3], floats [3][crop][crop]
 #include <array>
@@ -25,13 +25,18 @@ void write(const T* from, std::size_t count) {
 }
 
 struct Case {
-  std::int32_t width, height, resize, crop, bgr;
+  std::int32_t width, height, resize, crop, bgr, bicubic;
   std::array<float, 3> mean, std;
 };
 
 void run(const Case& c, const std::vector<std::uint8_t>& pixels, mnv2::Isa isa) {
-  const mnv2::Preprocessor preprocess({.resize = c.resize, .crop = c.crop, .mean = c.mean, .std = c.std},
-                                      isa);
+  const mnv2::Preprocessor preprocess(
+      {.resize = c.resize,
+       .crop = c.crop,
+       .mean = c.mean,
+       .std = c.std,
+       .interpolation = c.bicubic != 0 ? mnv2::Interpolation::bicubic : mnv2::Interpolation::bilinear},
+      isa);
   mnv2::Preprocessor::Scratch scratch;
   const mnv2::ImageView image{.data = pixels.data(),
                               .width = c.width,

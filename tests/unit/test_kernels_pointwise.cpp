@@ -80,8 +80,7 @@ std::string run_pointwise(const KernelTable& table, const PointwiseCase& c, std:
         sum.add(bias[o]);
       for (int i = 0; i < c.in_c && o < c.out_c; ++i)
         sum.add(double(input[i / lanes * in_block + p * lanes + i % lanes]) * weight[std::size_t(o) * c.in_c + i]);
-      if (c.residual) sum.add(residual[at]);
-      if (!sum.matches(output.data()[at], c.clamp_min, c.clamp_max)) {
+      if (!sum.matches(output.data()[at], c.clamp_min, c.clamp_max, c.residual ? residual[at] : 0.0f)) {
         wrong << "channel " << o << " pixel " << p << ": found " << output.data()[at] << ", expected " << sum.sum;
         return wrong.str();
       }

@@ -87,9 +87,13 @@ TEST_CASE("a model loads with every field and every weight of its file") {
   architecture.stem.clamp = {};
   architecture.blocks[1].project.clamp = {0, std::numeric_limits<float>::infinity()};
   architecture.blocks[2].residual = false;  // allowed where it would fit
-  architecture.head.clamp = {-1.5f, 2.25f};
-  const Preprocessing preprocessing{
-      .resize = 300, .crop = 299, .mean = {0.5f, -0.1f, 1e-3f}, .std = {0.1f, 1.0f, 255.0f}};
+  architecture.head->clamp = {-1.5f, 2.25f};
+  architecture.padding = mnv2::Padding::same;
+  const Preprocessing preprocessing{.resize = 300,
+                                    .crop = 299,
+                                    .mean = {0.5f, -0.1f, 1e-3f},
+                                    .std = {0.1f, 1.0f, 255.0f},
+                                    .interpolation = mnv2::Interpolation::bicubic};
   const std::vector<std::string> labels{"tench, Tinca tinca", "", "\xe9\x87\x91\xe9\xad\x9a", "tab\tquote\""};
   ModelFile file = make_model_file(architecture, preprocessing, labels, 7);
   file.metadata["source"] = "somewhere";
@@ -126,6 +130,48 @@ TEST_CASE("layers come in the order of execution under the names of the file") {
   CHECK(layer_kind_name(LayerKind::depthwise) == "depthwise");
   CHECK(layer_kind_name(LayerKind::pointwise) == "pointwise");
   CHECK(layer_kind_name(LayerKind::linear) == "linear");
+}
+
+TEST_CASE("a file of version 1, which knew one padding and one interpolation, loads") {
+  const TempDir dir;
+  ModelFile file = small_file();
+  file.metadata["format_version"] = "1";
+  file.metadata["architecture"] =
+      replaced(file.metadata["architecture"], "\"padding\":\"symmetric\",", "");
+  const Model model = load(dir, file.serialize());
+  CHECK(model.architecture() == tiny_architecture(kClasses));
+  CHECK(model.preprocessing() == Preprocessing{.resize = 20, .crop = 16});
+}
+
+TEST_CASE("a network may have no head and no classifier") {
+  const TempDir dir;
+  const Architecture separable = make_separable_architecture(8, {{1, 12, 2}, {1, 20, 1}}, kClasses);
+  CHECK(!separable.head);
+  CHECK(load(dir, serialize_model(separable)).architecture() == separable);
+  CHECK(separable.embedding_size() == 20);
+  CHECK(separable.num_classes() == kClasses);
+  CHECK(separable.layers().back()->name == "classifier");
+
+  Architecture features = tiny_architecture(kClasses);
+  features.classifier.reset();
+  CHECK(load(dir, serialize_model(features)).architecture() == features);
+  CHECK(features.embedding_size() == 20);
+  CHECK(features.num_classes() == 0);
+  CHECK(features.layers().back()->name == "head");
+
+  features.head.reset();
+  CHECK(load(dir, serialize_model(features)).architecture() == features);
+  CHECK(features.embedding_size() == 9);
+  CHECK(features.layers().back()->name == "blocks.2.project");
+
+  // What the architecture does not have, the file must not have.
+  CHECK(refusal(dir, serialize_model(features, {}, {"a label"})) ==
+        "labels: found, expected none for a network without classifier");
+  ModelFile file = make_model_file(features);
+  file.tensors.push_back({"head.bias", "F32", {1}, std::string(4, '\0')});
+  CHECK(refusal(dir, file.serialize()) == "tensor \"head.bias\": belongs to no layer of the architecture");
+  CHECK(architecture_refusal([](Architecture& a) { a.head.reset(); }) ==
+        "classifier: 20 input channels, expected 9 (the output of blocks.2.project)");
 }
 
 TEST_CASE("MobileNetV2 1.0 has its published parameters, and tensors may come in any order") {
@@ -221,10 +267,10 @@ TEST_CASE("a file of another format or version is refused with what is understoo
       ", expected \"mnv2-classify\" (make a model file with scripts/convert_torchvision.py)";
   CHECK(refusal_after([](ModelFile& file) { file.metadata.clear(); }) ==
         "__metadata__: no \"format\"" + hint);
-  CHECK(refusal_after([](ModelFile& file) { file.metadata["format"] = "pt"; }) ==
+  CHECK(refusal_after([](ModelFile& file) { file.metadata.insert_or_assign("format", "pt"); }) ==
         "__metadata__: \"format\" is \"pt\"" + hint);
-  CHECK(refusal_after([](ModelFile& file) { file.metadata["format_version"] = "2"; }) ==
-        "__metadata__: \"format_version\" is \"2\", this program understands \"1\"");
+  CHECK(refusal_after([](ModelFile& file) { file.metadata.insert_or_assign("format_version", "3"); }) ==
+        "__metadata__: \"format_version\" is \"3\", this program understands \"1\" to \"2\"");
   for (const std::string key : {"format_version", "architecture", "preprocessing", "source"}) {
     CHECK(refusal_after([&](ModelFile& file) { file.metadata.erase(key); }) ==
           "__metadata__: missing key \"" + key + "\"");
@@ -329,9 +375,9 @@ TEST_CASE("an architecture whose channels do not chain is refused") {
         "blocks.1.depthwise: 16 output channels, expected 15 (as many as input channels)");
   CHECK(architecture_refusal([](Architecture& a) { a.blocks[1].project.in_c = 16; }) ==
         "blocks.1.project: 16 input channels, expected 15 (the output of blocks.1.depthwise)");
-  CHECK(architecture_refusal([](Architecture& a) { a.head.in_c = 8; }) ==
+  CHECK(architecture_refusal([](Architecture& a) { a.head->in_c = 8; }) ==
         "head: 8 input channels, expected 9 (the output of blocks.2.project)");
-  CHECK(architecture_refusal([](Architecture& a) { a.classifier.in_c = 21; }) ==
+  CHECK(architecture_refusal([](Architecture& a) { a.classifier->in_c = 21; }) ==
         "classifier: 21 input channels, expected 20 (the output of head)");
   CHECK(architecture_refusal([](Architecture& a) { a.blocks[1].residual = true; }) ==
         "blocks.1: residual with stride 2, expected stride 1");
@@ -344,7 +390,7 @@ TEST_CASE("layers in the wrong place or out of range are refused") {
         "stem: \"kind\" is \"pointwise\", expected \"conv\"");
   CHECK(architecture_refusal([](Architecture& a) { a.blocks[1].depthwise.kind = LayerKind::conv; }) ==
         "blocks.1.depthwise: \"kind\" is \"conv\", expected \"depthwise\"");
-  CHECK(architecture_refusal([](Architecture& a) { a.classifier.kind = LayerKind::pointwise; }) ==
+  CHECK(architecture_refusal([](Architecture& a) { a.classifier->kind = LayerKind::pointwise; }) ==
         "classifier: \"kind\" is \"pointwise\", expected \"linear\"");
   CHECK(architecture_refusal([](Architecture& a) { a.stem.kernel = 5; }) ==
         "stem: \"kernel\" is 5, expected 3");
@@ -362,7 +408,7 @@ TEST_CASE("layers in the wrong place or out of range are refused") {
        {0, -1, 65537, std::numeric_limits<int>::max(), std::numeric_limits<int>::min()}) {
     CHECK(architecture_refusal([&](Architecture& a) { a.stem.out_c = channels; }) ==
           "stem: \"out_channels\" is " + std::to_string(channels) + ", expected an integer from 1 to 65536");
-    CHECK(architecture_refusal([&](Architecture& a) { a.classifier.in_c = channels; }) ==
+    CHECK(architecture_refusal([&](Architecture& a) { a.classifier->in_c = channels; }) ==
           "classifier: \"in_channels\" is " + std::to_string(channels) +
               ", expected an integer from 1 to 65536");
   }
@@ -388,6 +434,11 @@ TEST_CASE("texts of the architecture that are not as described are refused") {
   CHECK(refused("{\"name\"", "nope") == "architecture: not valid JSON at byte 2");
   CHECK(refused("\"name\":\"mobilenet_v2\",", "") == "architecture: missing key \"name\"");
   CHECK(refused("\"mobilenet_v2\"", "2") == "architecture: \"name\" is 2, expected a string");
+  CHECK(refused("\"symmetric\"", "\"valid\"") ==
+        "architecture: \"padding\" is \"valid\", expected \"symmetric\" or \"same\"");
+  CHECK(refused("\"symmetric\"", "null") == "architecture: \"padding\" is null, expected a string");
+  CHECK(refused("\"head\":{", "\"tail\":{") == "architecture: missing key \"head\"");
+  CHECK(refused("\"classifier\":{", "\"classifier\":0,\"x\":{") == "architecture: unknown key \"x\"");
   CHECK(refused("\"stem\":", "\"pooling\":\"max\",\"stem\":") == "architecture: unknown key \"pooling\"");
   CHECK(refused("\"kernel\":3", "\"kernel\":3,\"dilation\":2") == "stem: unknown key \"dilation\"");
   CHECK(refused("\"kernel\":3", "\"kernel\":3,\"kernel\":3") == "architecture: duplicate key \"kernel\"");
@@ -453,8 +504,9 @@ TEST_CASE("preprocessing that cannot be done is refused") {
   CHECK(refused("\"crop\":16", "\"crop\":[16, 16]") == range("\"crop\" is an array of 2"));
   CHECK(refused("\"crop\":16,", "") == "preprocessing: missing key \"crop\"");
   CHECK(refused("\"crop\"", "\"gamma\":2,\"crop\"") == "preprocessing: unknown key \"gamma\"");
-  CHECK(refused("bilinear", "bicubic") ==
-        "preprocessing: \"interpolation\" is \"bicubic\", expected \"bilinear\"");
+  CHECK(refused("bilinear", "nearest") ==
+        "preprocessing: \"interpolation\" is \"nearest\", expected \"bilinear\" or \"bicubic\"");
+  CHECK(refused("\"bilinear\"", "3") == "preprocessing: \"interpolation\" is 3, expected a string");
   CHECK(refused("\"mean\":[", "\"mean\":[0,") ==
         "preprocessing: \"mean\" is an array of 4, expected an array of 3 (red, green, blue)");
   CHECK(refused("\"mean\":[0.48500001430511475", "\"mean\":[1e39") ==

@@ -19,6 +19,7 @@ namespace {
 
 using mnv2::ChannelOrder;
 using mnv2::ImageView;
+using mnv2::Interpolation;
 using mnv2::Isa;
 using mnv2::PlanarView;
 using mnv2::Preprocessing;
@@ -69,26 +70,35 @@ struct Taps {
   std::vector<std::int64_t> weights;
 };
 
-Taps naive_taps(std::int64_t in, std::int64_t out, std::int64_t x) {
+/// Keys' cubic with a = -1/2, from its definition; Pillow's form of it gives the same fixed-point weights.
+double keys_cubic(double x) {
+  const double a = -0.5;
+  if (x < 1) return (a + 2) * x * x * x - (a + 3) * x * x + 1;
+  return x < 2 ? a * x * x * x - 5 * a * x * x + 8 * a * x - 4 * a : 0;
+}
+
+Taps naive_taps(std::int64_t in, std::int64_t out, std::int64_t x, Interpolation interpolation) {
+  const bool cubic = interpolation == Interpolation::bicubic;
   const double scale = double(in) / double(out);
-  const double support = scale < 1 ? 1 : scale;
+  const double stretch = scale < 1 ? 1 : scale;
+  const double support = cubic ? 2 * stretch : stretch;
   const double center = (double(x) + 0.5) * scale;
   const auto first = std::max<std::int64_t>(0, std::int64_t(center - support + 0.5));
   const auto last = std::min<std::int64_t>(in, std::int64_t(center + support + 0.5));
   std::vector<double> w;
   double sum = 0;
   for (std::int64_t t = first; t < last; ++t) {
-    const double distance = std::fabs((double(t) - center + 0.5) * (1.0 / support));
-    w.push_back(distance < 1 ? 1 - distance : 0);
+    const double distance = std::fabs((double(t) - center + 0.5) * (1.0 / stretch));
+    w.push_back(cubic ? keys_cubic(distance) : distance < 1 ? 1 - distance : 0);
     sum += w.back();
   }
   Taps taps{first, {}};
-  for (const double weight : w) taps.weights.push_back(std::int64_t(0.5 + weight / sum * 4194304));
+  for (const double weight : w) taps.weights.push_back(std::llround(weight / sum * 4194304));
   return taps;
 }
 
 std::uint8_t from_fixed(std::int64_t sum) {
-  return std::uint8_t(std::min<std::int64_t>((sum + 2097152) >> 22, 255));
+  return std::uint8_t(std::clamp<std::int64_t>((sum + 2097152) >> 22, 0, 255));
 }
 
 /// The first resized pixel that the crop shows, or minus the padding before it.
@@ -98,7 +108,8 @@ std::int64_t naive_offset(std::int64_t out, std::int64_t crop) {
 }
 
 /// [crop][crop][3] in the image's channel order.
-std::vector<std::uint8_t> naive_crop(const Image& image, int resize, int crop) {
+std::vector<std::uint8_t> naive_crop(const Image& image, int resize, int crop,
+                                     Interpolation interpolation = Interpolation::bilinear) {
   const std::int64_t short_side = std::min(image.width, image.height);
   const std::int64_t out_w = std::int64_t{resize} * image.width / short_side;
   const std::int64_t out_h = std::int64_t{resize} * image.height / short_side;
@@ -107,7 +118,7 @@ std::vector<std::uint8_t> naive_crop(const Image& image, int resize, int crop) {
   std::vector<std::uint8_t> result(std::size_t{3} * crop * crop, 0);
   for (int x = 0; x < crop; ++x) {
     if (x + left < 0 || x + left >= out_w) continue;
-    const Taps across = naive_taps(image.width, out_w, x + left);
+    const Taps across = naive_taps(image.width, out_w, x + left, interpolation);
     std::vector<int> column(std::size_t{3} * image.height, -1);  // made when needed
     const auto horizontal = [&](std::int64_t y, int c) {
       int& value = column[3 * y + c];
@@ -120,7 +131,7 @@ std::vector<std::uint8_t> naive_crop(const Image& image, int resize, int crop) {
     };
     for (int y = 0; y < crop; ++y) {
       if (y + top < 0 || y + top >= out_h) continue;
-      const Taps down = naive_taps(image.height, out_h, y + top);
+      const Taps down = naive_taps(image.height, out_h, y + top, interpolation);
       for (int c = 0; c < 3; ++c) {
         std::int64_t sum = 0;
         for (std::size_t t = 0; t < down.weights.size(); ++t)
@@ -136,11 +147,12 @@ std::vector<std::uint8_t> naive_crop(const Image& image, int resize, int crop) {
 constexpr std::uint8_t kGuard = 0xa5;
 
 std::vector<std::uint8_t> our_crop(const Image& image, int resize, int crop, Isa isa,
-                                   Preprocessor::Scratch& scratch, ChannelOrder order = ChannelOrder::rgb) {
+                                   Preprocessor::Scratch& scratch, ChannelOrder order = ChannelOrder::rgb,
+                                   Interpolation interpolation = Interpolation::bilinear) {
   constexpr std::size_t kGuards = 128;
   const std::size_t size = std::size_t{3} * crop * crop;
   std::vector<std::uint8_t> guarded(size + 2 * kGuards, kGuard);
-  const Preprocessor preprocess({.resize = resize, .crop = crop}, isa);
+  const Preprocessor preprocess({.resize = resize, .crop = crop, .interpolation = interpolation}, isa);
   preprocess.crop(image.view(order), scratch, guarded.data() + kGuards);
   for (std::size_t i = 0; i < kGuards; ++i)
     if (guarded[i] != kGuard || guarded[kGuards + size + i] != kGuard) FAIL("written outside the crop");
@@ -148,13 +160,15 @@ std::vector<std::uint8_t> our_crop(const Image& image, int resize, int crop, Isa
 }
 
 void check_crop(const Image& image, int resize, int crop) {
-  const std::vector<std::uint8_t> expected = naive_crop(image, resize, crop);
-  for (const Isa isa : mnv2::supported_isas()) {
-    INFO(isa_name(isa) << ": " << image.width << " x " << image.height << ", resize " << resize << ", crop "
-                       << crop);
-    Preprocessor::Scratch scratch;
-    const bool equal = our_crop(image, resize, crop, isa, scratch) == expected;
-    CHECK(equal);
+  for (const Interpolation interpolation : {Interpolation::bilinear, Interpolation::bicubic}) {
+    const std::vector<std::uint8_t> expected = naive_crop(image, resize, crop, interpolation);
+    for (const Isa isa : mnv2::supported_isas()) {
+      INFO(isa_name(isa) << ": " << image.width << " x " << image.height << ", resize " << resize << ", crop "
+                         << crop << ", " << interpolation_name(interpolation));
+      Preprocessor::Scratch scratch;
+      const bool equal = our_crop(image, resize, crop, isa, scratch, ChannelOrder::rgb, interpolation) == expected;
+      CHECK(equal);
+    }
   }
 }
 
@@ -292,9 +306,10 @@ TEST_CASE("one scratch serves images of all sizes in any order") {
       const Image image = make_image(1 + int(random() % 90), 1 + int(random() % 90), Fill::noise, round);
       const int resize = 1 + int(random() % 40);
       const int crop = 1 + int(random() % 40);
+      const auto interpolation = random() % 2 == 0 ? Interpolation::bilinear : Interpolation::bicubic;
       Preprocessor::Scratch fresh;
-      const bool equal =
-          our_crop(image, resize, crop, isa, used) == our_crop(image, resize, crop, isa, fresh);
+      const bool equal = our_crop(image, resize, crop, isa, used, ChannelOrder::rgb, interpolation) ==
+                         our_crop(image, resize, crop, isa, fresh, ChannelOrder::rgb, interpolation);
       CHECK(equal);
     }
   }
@@ -338,7 +353,8 @@ TEST_CASE("the horizontal kernel equals naive sums for any weights and reads onl
           row[r] = next[r] = rows[r].data();
           to[r] = out[r].data();
         }
-        // Weights whose sum is 2^22 or a little less or more, as rounding leaves them.
+        // Weights whose sum is 2^22 or a little less or more, as rounding leaves them; every fourth pixel's are
+        // negative but for the last, as a bicubic filter's may be in part.
         std::vector<std::int32_t> starts(pixels);
         std::vector<std::vector<std::int64_t>> weights(pixels, std::vector<std::int64_t>(4 * blocks));
         std::vector<std::int16_t> packed(std::size_t{8} * blocks * pixels);
@@ -347,12 +363,14 @@ TEST_CASE("the horizontal kernel equals naive sums for any weights and reads onl
           std::int64_t left = 4194304 + int(random() % 200) - 100;
           for (int t = 0; t < 4 * blocks; ++t) {
             const std::int64_t w =
-                t + 1 == 4 * blocks || x % 3 == 0 ? left : std::int64_t(random() % (left + 1));
-            weights[x][t] = std::min<std::int64_t>(w, 4194304);
+                t + 1 == 4 * blocks || x % 3 == 0 ? left
+                : x % 4 == 1                      ? -std::int64_t(random() % (2 * 4194304 / blocks / 16))
+                                                  : std::int64_t(random() % (left + 1));
+            weights[x][t] = std::min<std::int64_t>(w, 2 * 4194304);
             left -= weights[x][t];
             std::int16_t* pair = packed.data() + (x * blocks * 2 + t / 2) * 4;
-            pair[t % 2] = std::int16_t(weights[x][t] / 2048);
-            pair[2 + t % 2] = std::int16_t(weights[x][t] % 2048);
+            pair[t % 2] = std::int16_t(weights[x][t] >> 11);
+            pair[2 + t % 2] = std::int16_t(weights[x][t] & 2047);
           }
         }
         kernels.horizontal({.rows = row,
@@ -398,8 +416,9 @@ TEST_CASE("the vertical kernel equals naive sums for any weights, also when ther
           taps.push_back(rows[t % rows.size()].data());
           // The average rounds up: the sum passes 2^22 and the result must be clipped.
           weights.push_back((4194304 + 2 * pairs - 1) / (2 * pairs) + 20000 / pairs * (t % 2 == 0 ? 1 : -1));
-          packed[t / 2 * 4 + t % 2] = std::int16_t(weights[t] / 2048);
-          packed[t / 2 * 4 + 2 + t % 2] = std::int16_t(weights[t] % 2048);
+          if (pairs == 3) weights[t] = t % 2 == 0 ? -1000003 : 2398102 + t;  // as a bicubic filter's: some are negative
+          packed[t / 2 * 4 + t % 2] = std::int16_t(weights[t] >> 11);
+          packed[t / 2 * 4 + 2 + t % 2] = std::int16_t(weights[t] & 2047);
         }
         std::vector<std::uint8_t> out(bytes + 64, kGuard);
         kernels.vertical({.rows = taps.data(),

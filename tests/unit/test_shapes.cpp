@@ -109,6 +109,33 @@ TEST_CASE("the engine's own count of multiply-adds is the same") {
   }
 }
 
+TEST_CASE("MobileNetV1 has its published totals at two widths and resolutions") {
+  // Howard et al. 2017, Tables 6 and 7: 569 M and 4.2 M parameters; 149 M at half the width; 418 M at 192. To the unit
+  // by the paper's formula: 9 * M * D^2 + M * N * D^2 for each block, the stem and the classifier.
+  const Totals full = totals(mobilenet_v1_architecture(), 224, 224);
+  CHECK(full.multiply_adds == 568'740'352);
+  // The stem and 26 layers have 10,944 channels: BatchNorm has two parameters for each, folding leaves one.
+  CHECK(full.parameters == 4'231'976 - 10'944);
+  CHECK(totals(mobilenet_v1_architecture(0.5), 224, 224).multiply_adds == 149'497'088);
+  CHECK(totals(mobilenet_v1_architecture(), 192, 192).multiply_adds == 418'121'728);
+}
+
+TEST_CASE("layers of networks without head, expansion or classifier") {
+  Architecture architecture = make_separable_architecture(8, {{1, 16, 2}, {1, 24, 1}}, 10);
+  const auto shapes = by_name(architecture, 32, 33);
+  REQUIRE(shapes.size() == 6);
+  check(shapes.at("stem"), 32, 33, 16, 17);
+  check(shapes.at("blocks.0.depthwise"), 16, 17, 8, 9);
+  check(shapes.at("blocks.1.project"), 8, 9, 8, 9);
+  check(shapes.at("classifier"), 1, 1, 1, 1);
+  CHECK(shapes.at("classifier").multiply_adds == 240);
+
+  architecture.classifier.reset();
+  CHECK(by_name(architecture, 32, 33).size() == 5);
+  architecture.padding = Padding::same;  // moves the windows, not the sizes
+  check(by_name(architecture, 32, 33).at("blocks.1.project"), 8, 9, 8, 9);
+}
+
 TEST_CASE("an empty input has no shapes") {
   CHECK_THROWS_AS(layer_shapes(tiny_architecture(7), 0, 5), Error);
   CHECK_THROWS_AS(layer_shapes(tiny_architecture(7), 5, -1), Error);

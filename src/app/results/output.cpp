@@ -5,12 +5,14 @@
 
 #include <cerrno>
 #include <system_error>
+#include <utility>
 
 #include "app/log.h"
 
 namespace mnv2::app {
 
-Output::Output(int fd) : fd_(fd), is_terminal_(isatty(fd) == 1) {}
+Output::Output(int fd, std::string name, bool continued)
+    : fd_(fd), is_terminal_(isatty(fd) == 1), name_(std::move(name)), continued_(continued) {}
 
 void Output::write(std::string_view text) {
   if (!is_terminal_) return write_all(text);
@@ -39,8 +41,9 @@ void Output::finish() {
 }
 
 void Output::fail(int error) {
+  if (state_ != State::open) return;
   state_ = error == EPIPE ? State::closed : State::failed;
-  error_ = "cannot write the results: " + std::generic_category().message(error);
+  error_ = "cannot write " + name_ + ": " + std::generic_category().message(error);
 }
 
 }  // namespace mnv2::app

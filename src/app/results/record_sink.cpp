@@ -3,7 +3,7 @@
 namespace mnv2::app {
 
 void RecordSink::take(const Result& result) {
-  output_.write(std::string(any_ ? framing_.between : framing_.before) + result.text);
+  output_.write((any_ ? framing_.between : framing_.before) + result.text);
   any_ = true;
 }
 

@@ -1,6 +1,7 @@
 // Where results go: each kind of output is a sink, and a run has as many as it was asked for.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -51,6 +52,11 @@ class Sink {
   virtual void finish(Ending ending) = 0;
   virtual State state() const { return State::open; }
   virtual std::string error() const { return {}; }
+  /// How many results could not be dealt with though the run went on: the exit status becomes 1.
+  virtual std::size_t lost() const { return 0; }
 };
+
+/// The state of a sink that writes to `output`.
+Sink::State sink_state(const Output& output);
 
 }  // namespace mnv2::app
