@@ -64,6 +64,9 @@ void add_output_flags(CLI::App& app, Options& options) {
   app.add_option("--embeddings", options.embeddings,
                  "pooled features as a NumPy array, a row for each input, and FILE.index.csv")
       ->type_name("FILE.npy");
+  app.add_option("--html", options.html,
+                 "a report for people: one page to look through and filter, with thumbnails")
+      ->type_name("FILE");
   app.add_option("--sort-into", options.sort_into, "put each image into a folder for its class below DIR")
       ->type_name("DIR");
   add_choice<SortAs>(app, "--sort-as", options.sort_as,

@@ -43,6 +43,7 @@ struct Options {
   std::optional<std::string> output;
   bool resume = false;
   std::optional<std::string> embeddings;
+  std::optional<std::string> html;
   std::optional<std::string> sort_into;
   std::optional<SortAs> sort_as;
 

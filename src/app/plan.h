@@ -64,9 +64,10 @@ struct Plan {
   std::optional<std::string> output = {};      // a file; stdout without
   bool resume = false;                         // go on with `output`
   std::optional<std::string> embeddings = {};  // a file
+  std::optional<std::string> html = {};        // a file
   std::optional<std::string> sort_into = {};   // a folder
   SortAs sort_as = SortAs::link;
-  bool log_failures = true;  // not where the records are read by the same person
+  bool log_failures = true;        // not where the records are read by the same person
   bool progress = false;           // shown, on stderr
   bool progress_also_few = false;  // for a handful of images, too
   bool timings = false;
