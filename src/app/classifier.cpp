@@ -15,9 +15,10 @@
 
 namespace mnv2::app {
 
-Classifier::Classifier(const Engine& engine, const Plan& plan, int threads)
+Classifier::Classifier(const Engine& engine, const Plan& plan, int threads, ImageMemory& memory)
     : engine_(engine),
       plan_(plan),
+      memory_(memory),
       workspace_(engine.network, threads),
       outputs_(static_cast<std::size_t>(engine.network.num_classes())) {}
 
@@ -42,15 +43,23 @@ Result Classifier::classify(const Input& input, const Needs& needs) {
 void Classifier::classify_file(const std::string& path, const Needs& needs, Result& result) {
   Timings timings;
   Stopwatch stopwatch;
-  const std::vector<std::uint8_t> bytes = image::read_file(path);
+  MemoryBudget::Part file_part, pixel_part;
+  std::vector<std::uint8_t> bytes = image::read_file(
+      path, image::kMaxFileBytes, [&](std::int64_t size) { file_part.take(memory_.files, size); });
   timings.read_ms = stopwatch.lap_ms();
 
   image::DecodedImage decoded = image::decode_image(
-      bytes, {.limits = {.max_pixels = plan_.max_pixels}, .apply_orientation = plan_.apply_exif});
+      bytes, {.limits = {.max_pixels = plan_.max_pixels},
+              .apply_orientation = plan_.apply_exif,
+              .before_decoding = [&](std::int64_t size) { pixel_part.take(memory_.pixels, size); }});
+  bytes = {};
+  file_part.give_back();
   timings.decode_ms = stopwatch.lap_ms();
 
   engine_.preprocessor(decoded.view, scratch_, workspace_.input());
   timings.preprocess_ms = stopwatch.lap_ms();
+  decoded.pixels.reset();
+  pixel_part.give_back();
 
   engine_.network.forward(workspace_, outputs_);
   timings.inference_ms = stopwatch.lap_ms();

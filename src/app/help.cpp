@@ -21,7 +21,7 @@ constexpr Example kExamples[] = {
 };
 
 constexpr char kIntroduction[] = "Tell what is in images, with MobileNetV2 on the CPU.\n\n";
-constexpr char kUsage[] = "\nUsage: mnv2-classify [FLAGS] FILE-OR-FOLDER-OR--...\n";
+constexpr char kUsage[] = "\nUsage: mnv2-classify [FLAGS] FILE-OR-FOLDER...\n";
 
 constexpr char kConclusion[] =
     R"(

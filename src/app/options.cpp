@@ -146,8 +146,7 @@ void add_flags(CLI::App& app, Options& options) {
       ->disable_flag_override();
   app.add_option(
          "--truth", options.truth,
-         "with --eval: a CSV file with a path and a class (label or index) in each row; paths are relative "
-         "to the folder given, or to the file's")
+         "with --eval: a CSV file with a path, relative to the folder given or its own, and a class")
       ->type_name("FILE");
   app.add_flag("--bench", options.bench, "measure the speed, on the images given or on a made-up one")
       ->disable_flag_override();

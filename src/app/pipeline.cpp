@@ -14,6 +14,7 @@
 #include "app/classifier.h"
 #include "app/exchange.h"
 #include "app/log.h"
+#include "app/memory_budget.h"
 #include "app/results/writer.h"
 #include "app/signals.h"
 
@@ -138,12 +139,10 @@ bool classify_in_parallel(std::deque<Classifier>& classifiers, InputSource& inpu
   if (workers.start(classifiers, work) == 0)
     return classify_in_turn(classifiers.front(), inputs, work, delivery);
   while (const std::optional<Result> result = exchange.next()) {
-    if (!delivery.open()) {
-      exchange.stop();  // and drain what the workers still finish
-      end_waiting();    // for an input that nobody would take
-      continue;
-    }
-    delivery.deliver(*result);
+    if (delivery.open()) delivery.deliver(*result);
+    if (delivery.open()) continue;
+    exchange.stop();  // and drain what the workers still finish
+    end_waiting();    // for an input that nobody would take
   }
   workers.join();
   exchange.rethrow();
@@ -151,12 +150,12 @@ bool classify_in_parallel(std::deque<Classifier>& classifiers, InputSource& inpu
 }
 
 /// With its kernels split over the plan's threads, or on one thread where the system refuses more.
-std::unique_ptr<Classifier> make_classifier(const Engine& engine, const Plan& plan) {
+std::unique_ptr<Classifier> make_classifier(const Engine& engine, const Plan& plan, ImageMemory& memory) {
   try {
-    return std::make_unique<Classifier>(engine, plan, plan.threads);
+    return std::make_unique<Classifier>(engine, plan, plan.threads, memory);
   } catch (const std::system_error&) {
     log_warning("the system refuses " + std::to_string(plan.threads) + " threads: using one");
-    return std::make_unique<Classifier>(engine, plan, 1);
+    return std::make_unique<Classifier>(engine, plan, 1, memory);
   }
 }
 
@@ -167,13 +166,14 @@ PipelineResult classify_all(const Engine& engine, const Plan& plan, InputSource&
   Work work{.layout = plan.layout, .predictions = predictions_per_record(engine, plan)};
   for (const auto& sink : sinks) work.needs = work.needs | sink->needs();
   Delivery delivery(sinks, plan.log_failures);
+  ImageMemory memory(plan.threads);
   bool exhausted = false;
   if (plan.single_image || plan.threads == 1) {
-    const std::unique_ptr<Classifier> classifier = make_classifier(engine, plan);
+    const std::unique_ptr<Classifier> classifier = make_classifier(engine, plan, memory);
     exhausted = classify_in_turn(*classifier, inputs, work, delivery);
   } else {
     std::deque<Classifier> classifiers;
-    for (int i = 0; i < plan.threads; ++i) classifiers.emplace_back(engine, plan, 1);
+    for (int i = 0; i < plan.threads; ++i) classifiers.emplace_back(engine, plan, 1, memory);
     exhausted = classify_in_parallel(classifiers, inputs, plan.order, work, delivery);
   }
   return delivery.finish(exhausted);

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "app/exchange.h"
-#include "app/inputs/arguments.h"
+#include "app/inputs/named_source.h"
 #include "app/inputs/shard.h"
 #include "app/inputs/walker.h"
 #include "app/model_search.h"

@@ -95,7 +95,7 @@ int bench(const Engine& engine, const Plan& plan, Destination& destination) {
   output.finish();
   destination.finish(result.complete);
   Outcome outcome;
-  outcome.add(sink_state(output), output.error());
+  outcome.add(output.state(), output.error());
   return exit_status(result, outcome);
 }
 
@@ -129,7 +129,7 @@ int classify_inputs(const Engine& engine, const Plan& plan, Destination& destina
     outcome.add(sink->state(), sink->error());
     outcome.lost += sink->lost();
   }
-  outcome.add(sink_state(destination.output()), destination.output().error());
+  outcome.add(destination.output().state(), destination.output().error());
   if (journal != nullptr) {  // the status is that of one whole run
     result.records += journal->records();
     result.failed += journal->failed();

@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "app/csv_reader.h"
+#include "app/eval/csv_reader.h"
 #include "app/eval/class_names.h"
 #include "app/eval/evaluation.h"
 #include "app/eval/truth.h"
@@ -52,13 +52,15 @@ TEST_CASE("csv: rows, quotes, line ends") {
   CHECK(read_rows("\xEF\xBB\xBF" "a,b\r\n\r\n\nc,\r\n") == Rows{{"a", "b"}, {"c", ""}});
   CHECK(read_rows("\"a,\"\"b\"\"\nc\",d\n") == Rows{{"a,\"b\"\nc", "d"}});
   CHECK(read_rows("\"\"\n\"x\"\r\n") == Rows{{""}, {"x"}});
-  CHECK(read_rows("a\"b,\xFF\n") == Rows{{"a\"b", "\xFF"}});
+  CHECK(read_rows("ab,\xFF\n") == Rows{{"ab", "\xFF"}});
+  const std::string wide(100'000, 'x');  // longer than what is read at once
+  CHECK(read_rows(wide + "," + wide + "\n" + wide) == Rows{{wide, wide}, {wide}});
   CHECK(read_rows(",\n") == Rows{{"", ""}});
 }
 
 TEST_CASE("csv: errors name the line that the row began in") {
   CHECK(message_of("a\n\"b\nc") == ", line 2: a quote is not closed");
-  CHECK(message_of("\"a\nb\"\n\"c\"d\n") == ", line 3: text behind a closing quote");
+  CHECK(message_of("\"a\nb\"\n\"c\"d\n") == ", line 3: a quote in the middle of a field");
   CHECK(message_of("a\n" + std::string(2 << 20, 'x')) == ", line 2: a row of more than 1 MiB");
   CHECK_THROWS_AS(CsvReader("--truth", "/nonexistent/t.csv"), UsageError);
 }

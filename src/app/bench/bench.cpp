@@ -4,11 +4,13 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "app/bench/compare.h"
 #include "app/bench/machine.h"
 #include "app/bench/measure.h"
 #include "app/bench/report.h"
+#include "app/bench/throughput.h"
 #include "app/inputs/make_inputs.h"
 #include "app/log.h"
 #include "app/signals.h"
@@ -66,11 +68,14 @@ PipelineResult run_bench(const Engine& engine, const Plan& plan, Output& output)
   report.first_inference_ms = *first;
   for (Sampler& sampler : samplers) sampler.warm_up();
   measure_in_turn(samplers);
+  std::optional<Throughput> throughput;
+  if (images && !plan.single_image) throughput = measure_throughput(engine, plan, *images);
   if (stop_signal() != 0) return result();
 
   report.images = images ? images->usable() : 0;
   for (const Sampler& sampler : samplers)
     report.rows.push_back(summarize_row(sampler.setting(), sampler.samples(), engine.network, report.images));
+  if (throughput && !throughput->rounds.empty()) report.throughput = std::move(throughput);
   report.peak_rss_bytes = peak_rss_bytes();
   if (earlier) {
     report.comparison = compare(report, *earlier, *plan.bench_compare);

@@ -78,6 +78,7 @@ class Workload {
   Isa isa_;
   BenchSetting setting_;
   ImageList* images_;
+  ImageMemory memory_;
   std::vector<std::variant<MadeUpImage, Classifier>> workers_;
   Crew crew_;
 };

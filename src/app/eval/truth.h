@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "app/csv_reader.h"
+#include "app/eval/csv_reader.h"
 #include "app/eval/class_names.h"
 #include "app/inputs/source.h"
 

@@ -5,7 +5,7 @@
 #include <system_error>
 #include <utility>
 
-#include "app/inputs/arguments.h"
+#include "app/inputs/named_source.h"
 #include "app/inputs/shard.h"
 #include "app/inputs/walker.h"
 
@@ -13,7 +13,7 @@ namespace mnv2::app {
 
 std::unique_ptr<InputSource> make_inputs(const Plan& plan, Warn warn) {
   std::unique_ptr<InputSource> inputs =
-      std::make_unique<InputWalker>(std::make_unique<Arguments>(plan.inputs), plan.walk, std::move(warn));
+      std::make_unique<InputWalker>(std::make_unique<NamedSource>(plan.inputs), plan.walk, std::move(warn));
   if (plan.shard) inputs = std::make_unique<ShardFilter>(std::move(inputs), *plan.shard);
   return inputs;
 }

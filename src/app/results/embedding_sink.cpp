@@ -60,12 +60,12 @@ void EmbeddingSink::finish(Ending ending) {
 }
 
 Sink::State EmbeddingSink::state() const {
-  const State of_array = sink_state(array_.output());
-  return of_array == State::open ? sink_state(index_.output()) : of_array;
+  const State of_array = array_.output().state();
+  return of_array == State::open ? index_.output().state() : of_array;
 }
 
 std::string EmbeddingSink::error() const {
-  return (sink_state(array_.output()) == State::open ? index_ : array_).output().error();
+  return (array_.output().state() == State::open ? index_ : array_).output().error();
 }
 
 }  // namespace mnv2::app

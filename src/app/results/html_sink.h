@@ -26,7 +26,7 @@ class HtmlSink : public Sink {
   Needs needs() const override { return {.thumbnail = true}; }
   void take(const Result& result) override;
   void finish(Ending ending) override;
-  State state() const override { return sink_state(file_.output()); }
+  State state() const override { return file_.output().state(); }
   std::string error() const override { return file_.output().error(); }
 
  private:

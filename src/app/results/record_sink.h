@@ -17,7 +17,7 @@ class RecordSink : public Sink {
   Needs needs() const override { return {.text = true}; }
   void take(const Result& result) override;
   void finish(Ending ending) override;
-  State state() const override { return sink_state(output_); }
+  State state() const override { return output_.state(); }
   std::string error() const override { return output_.error(); }
 
  private:

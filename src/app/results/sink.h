@@ -56,7 +56,4 @@ class Sink {
   virtual std::size_t lost() const { return 0; }
 };
 
-/// The state of a sink that writes to `output`.
-Sink::State sink_state(const Output& output);
-
 }  // namespace mnv2::app

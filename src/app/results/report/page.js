@@ -43,7 +43,7 @@ function readRecords() {
   document.querySelectorAll('script.records').forEach((block, number) => {
     const {records, truths} = JSON.parse(block.textContent);
     records.forEach((record, line) => {
-      const first = record.top ? record.top[0] : undefined;
+      const [first, second] = record.top || [];
       rows.push({
         record,
         number: rows.length,
@@ -51,7 +51,7 @@ function readRecords() {
         first: first ? first.index : -1,
         label: first ? first.label : '',
         confidence: first ? first.probability : -1,
-        margin: first ? first.probability - (record.top[1] ? record.top[1].probability : 0) : 2,
+        margin: first ? first.probability - (second ? second.probability : 0) : 2,
         truth: truths && truths[line] !== null ? truths[line] : undefined,
         thumbnails: thumbnails[number],
         line,
@@ -307,7 +307,7 @@ function card(row) {
   if (record.error) {
     body.append(element('span', {className: 'message'}, `${record.error.code}: `, text(record.error.message)));
   } else {
-    body.append(...record.top.slice(0, list.guesses).map((guess) => guessLine(row, guess)));
+    body.append(...(record.top || []).slice(0, list.guesses).map((guess) => guessLine(row, guess)));
     if (row.truth !== undefined && !isRight(row))
       body.append(element('span', {className: 'line folder message'}, 'is ', text(labelOf(row.truth))));
   }

@@ -1,4 +1,4 @@
-#include "app/inputs/arguments.h"
+#include "app/inputs/named_source.h"
 
 #include <algorithm>
 
@@ -19,14 +19,14 @@ bool NamedInputs::single_file() const {
   return paths.size() == 1 && !has_list() && !is_folder(paths.front());
 }
 
-Arguments::Arguments(const NamedInputs& named) : paths_(named.paths) {
+NamedSource::NamedSource(const NamedInputs& named) : paths_(named.paths) {
   const char separator = named.null_separated ? '\0' : '\n';
   if (std::find(paths_.begin(), paths_.end(), kStdin) != paths_.end())
     stdin_list_ = std::make_unique<PathList>(kStdin, separator);
   if (named.files_from) files_from_ = std::make_unique<PathList>(*named.files_from, separator);
 }
 
-std::optional<Input> Arguments::next() {
+std::optional<Input> NamedSource::next() {
   while (true) {
     if (in_list_) {
       if (std::optional<Input> input = stdin_list_->next()) return input;

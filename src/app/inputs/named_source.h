@@ -24,10 +24,10 @@ struct NamedInputs {
 };
 
 /// Hands out what is named, as it is named.
-class Arguments : public InputSource {
+class NamedSource : public InputSource {
  public:
   /// Opens the lists. @throws UsageError
-  explicit Arguments(const NamedInputs& named);
+  explicit NamedSource(const NamedInputs& named);
 
   std::optional<Input> next() override;
 
