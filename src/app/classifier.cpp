@@ -9,6 +9,7 @@
 
 #include "app/image/decode.h"
 #include "app/image/read_file.h"
+#include "app/image/thumbnail.h"
 #include "app/labels.h"
 #include "app/stopwatch.h"
 #include "mnv2/error.h"
@@ -82,6 +83,7 @@ void Classifier::classify_file(const std::string& path, const Needs& needs, Resu
         {prediction.index, label_of(engine_.labels, prediction.index), prediction.probability});
   }
   if (plan_.timings || plan_.bench) record.timings = timings;
+  if (needs.thumbnail) result.thumbnail = image::make_thumbnail(decoded.view);
   if (needs.embedding) result.embedding.assign(workspace_.embedding().begin(), workspace_.embedding().end());
 }
 

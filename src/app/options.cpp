@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <limits>
 #include <memory>
+#include <utility>
 
-#include "app/help.h"
 #include "app/numbers.h"
 
 namespace mnv2::app {
@@ -23,19 +23,27 @@ CLI::Option* add_number(CLI::App& app, const std::string& name, Target& target, 
       help);
 }
 
-Format parse_format(const std::string& text) {
-  if (text == "json") return Format::json;
-  if (text == "jsonl") return Format::jsonl;
-  if (text == "csv") return Format::csv;
-  if (text == "text") return Format::text;
-  throw UsageError("--format: '" + text + "' is unknown, expected json, jsonl, csv or text");
-}
-
-SortAs parse_sort_as(const std::string& text) {
-  if (text == "link") return SortAs::link;
-  if (text == "symlink") return SortAs::symlink;
-  if (text == "copy") return SortAs::copy;
-  throw UsageError("--sort-as: '" + text + "' is unknown, expected link, symlink or copy");
+/// A flag that takes one of some words. Its type name lists them, for the help and for completions.
+template <typename T, typename Target>
+CLI::Option* add_choice(CLI::App& app, const std::string& name, Target& target,
+                        const std::vector<std::pair<std::string, T>>& choices, const std::string& help) {
+  const std::string flag = name.substr(name.rfind(',') + 1);
+  const auto listed = [&choices](const std::string& separator, const std::string& last_separator) {
+    std::string list;
+    for (std::size_t i = 0; i < choices.size(); ++i)
+      list += (i == 0 ? "" : i + 1 < choices.size() ? separator : last_separator) + choices[i].first;
+    return list;
+  };
+  return app
+      .add_option_function<std::string>(
+          name,
+          [&target, flag, choices, expected = listed(", ", " or ")](const std::string& text) {
+            for (const auto& [word, value] : choices)
+              if (text == word) return void(target = value);
+            throw UsageError(flag + ": '" + text + "' is unknown, expected " + expected);
+          },
+          help)
+      ->type_name(listed("|", "|"));
 }
 
 constexpr int kMaxInt = std::numeric_limits<int>::max();
@@ -57,12 +65,14 @@ void add_output_flags(CLI::App& app, Options& options) {
   app.add_option("--embeddings", options.embeddings,
                  "pooled features as a NumPy array, a row for each input, and FILE.index.csv")
       ->type_name("FILE.npy");
+  app.add_option("--html", options.html,
+                 "a report for people: one page to look through and filter, with thumbnails")
+      ->type_name("FILE");
   app.add_option("--sort-into", options.sort_into, "put each image into a folder for its class below DIR")
       ->type_name("DIR");
-  app.add_option_function<std::string>(
-         "--sort-as", [&options](const std::string& text) { options.sort_as = parse_sort_as(text); },
-         "link, symlink or copy (link: a hard link)")
-      ->type_name("HOW");
+  add_choice<SortAs>(app, "--sort-as", options.sort_as,
+                     {{"link", SortAs::link}, {"symlink", SortAs::symlink}, {"copy", SortAs::copy}},
+                     "how --sort-into does it (link: a hard link)");
 }
 
 /// The one table of flags.
@@ -100,12 +110,11 @@ void add_flags(CLI::App& app, Options& options) {
       ->type_name("N");
   app.add_option("--labels", options.labels, "class names: a JSON list, or text with one a line")
       ->type_name("FILE");
-  app.add_option_function<std::string>(
-         "-f,--format", [&options](const std::string& text) { options.format = parse_format(text); },
-         "json, jsonl, csv or text; without it, JSON for one image and one JSON object a line for more")
-      ->type_name("NAME");
+  add_choice<Format>(
+      app, "-f,--format", options.format,
+      {{"json", Format::json}, {"jsonl", Format::jsonl}, {"csv", Format::csv}, {"text", Format::text}},
+      "without it, JSON for one image and one JSON object a line for more");
   add_output_flags(app, options);
-
   app.add_flag("--unordered", options.unordered, "results as they are done, not in the order of the inputs")
       ->disable_flag_override();
 
@@ -169,6 +178,12 @@ void add_flags(CLI::App& app, Options& options) {
          "-v,--verbose", [&] { options.verbosity = Verbosity::verbose; },
          "what was chosen on stderr, timings in the results")
       ->excludes(quiet);
+  add_choice<When>(app, "--progress", options.progress,
+                   {{"auto", When::automatic}, {"always", When::always}, {"never", When::never}},
+                   "a bar on stderr (auto: for more than a handful of images, on a terminal)");
+  add_choice<Color>(app, "--color", options.color,
+                    {{"auto", Color::automatic}, {"always", Color::always}, {"never", Color::never}},
+                    "colours on stderr (auto: on a terminal, unless $NO_COLOR is set)");
   app.add_flag("--version", options.version, "version, instruction sets and image decoder")
       ->disable_flag_override();
   app.set_help_flag("-h,--help", "this text")->group("Messages");
@@ -210,6 +225,13 @@ Options parse_options(const std::vector<std::string>& arguments) {
   if (separator != arguments.end())
     options.inputs.insert(options.inputs.end(), separator + 1, arguments.end());
   return options;
+}
+
+std::vector<FlagGroup> all_flags() {
+  Options ignored;
+  CLI::App app("", "mnv2-classify");
+  add_flags(app, ignored);
+  return flag_groups(app);
 }
 
 }  // namespace mnv2::app

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "app/help.h"
 #include "app/log.h"
 
 namespace mnv2::app {
@@ -21,6 +22,8 @@ enum class Format { json, jsonl, csv, text };
 
 /// How --sort-into puts an image into a folder.
 enum class SortAs { link, symlink, copy };
+
+enum class When { automatic, always, never };
 
 struct Options {
   std::vector<std::string> inputs;  // files, folders, "-" for a list on stdin; any bytes
@@ -40,6 +43,7 @@ struct Options {
   std::optional<std::string> output;
   bool resume = false;
   std::optional<std::string> embeddings;
+  std::optional<std::string> html;
   std::optional<std::string> sort_into;
   std::optional<SortAs> sort_as;
 
@@ -64,6 +68,8 @@ struct Options {
   std::optional<std::string> compare;
 
   Verbosity verbosity = Verbosity::normal;
+  When progress = When::automatic;
+  Color color = Color::automatic;
   bool version = false;
   std::optional<std::string> help;  // the text to show, when it was asked for
 };
@@ -71,5 +77,8 @@ struct Options {
 /// @param arguments without the program's name.
 /// @throws UsageError with a message that names the flag, what was expected and what was found.
 Options parse_options(const std::vector<std::string>& arguments);
+
+/// All flags, by group, for manuals.
+std::vector<FlagGroup> all_flags();
 
 }  // namespace mnv2::app

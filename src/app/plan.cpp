@@ -58,6 +58,15 @@ void plan_summary(const Options& options, Plan& plan) {
   plan.summary = true;
 }
 
+/// Not for who redirected stderr or reads the records as they come, and not where a line cannot be redrawn.
+bool wants_progress(const Options& options, const Environment& environment, bool results_on_terminal) {
+  if (options.progress != When::automatic) return options.progress == When::always;
+  const bool shows_records = results_on_terminal && !options.eval;
+  const std::string terminal = environment.variable("TERM");
+  return environment.stderr_is_terminal && !shows_records && !terminal.empty() && terminal != "dumb" &&
+         options.verbosity != Verbosity::quiet;
+}
+
 /// Top-5 needs five guesses, whatever a record would show.
 constexpr int kEvalTopK = 5;
 
@@ -112,6 +121,7 @@ Environment this_environment() {
   environment.program = std::filesystem::read_symlink("/proc/self/exe", error).string();
   environment.source_models = MNV2_SOURCE_MODELS_DIR;
   environment.stdout_is_terminal = isatty(STDOUT_FILENO) == 1;
+  environment.stderr_is_terminal = isatty(STDERR_FILENO) == 1;
   environment.affinity_cpus = affinity_cpus();
   environment.quota_cpus = cgroup_cpu_quota();
   return environment;
@@ -152,6 +162,8 @@ Plan make_plan(const Options& options, const Environment& environment) {
   const bool on_terminal = environment.stdout_is_terminal && options.output.value_or("-") == "-";
   plan.layout = choose_layout(options, plan.single_image, on_terminal);
   plan.log_failures = !on_terminal;
+  plan.progress = wants_progress(options, environment, on_terminal);
+  plan.progress_also_few = options.progress == When::always;
   plan_outputs(options, plan);
   plan.timings = options.verbosity == Verbosity::verbose;
   plan.apply_exif = !options.no_exif;

@@ -24,6 +24,7 @@ struct Environment {
   std::string program;                               // path of the running program
   std::string source_models;                         // models/ of the source tree
   bool stdout_is_terminal = false;
+  bool stderr_is_terminal = false;
   int affinity_cpus = 1;
   std::optional<double> quota_cpus;
 };
@@ -64,9 +65,12 @@ struct Plan {
   std::optional<std::string> output = {};      // a file; stdout without
   bool resume = false;                         // go on with `output`
   std::optional<std::string> embeddings = {};  // a file
+  std::optional<std::string> html = {};        // a file
   std::optional<std::string> sort_into = {};   // a folder
   SortAs sort_as = SortAs::link;
-  bool log_failures = true;  // not where the records are read by the same person
+  bool log_failures = true;        // not where the records are read by the same person
+  bool progress = false;           // shown, on stderr
+  bool progress_also_few = false;  // for a handful of images, too
   bool timings = false;
   bool apply_exif = true;
   std::int64_t max_pixels = 0;

@@ -24,6 +24,7 @@
 #include "app/options.h"
 #include "app/pipeline.h"
 #include "app/plan.h"
+#include "app/progress.h"
 #include "app/results/destination.h"
 #include "app/results/make_sinks.h"
 #include "app/results/output.h"
@@ -99,11 +100,28 @@ int bench(const Engine& engine, const Plan& plan, Destination& destination) {
   return exit_status(result, outcome);
 }
 
+std::unique_ptr<InputSource> open_inputs(const Engine& engine, const Plan& plan, const Warn& warn) {
+  return plan.eval ? make_eval_inputs(engine, plan, warn) : make_inputs(plan, warn);
+}
+
+std::unique_ptr<ProgressSink> make_progress(const Engine& engine, const Plan& plan, std::size_t done_before) {
+  ProgressSink::Settings settings{.also_few = plan.progress_also_few, .skipped = done_before};
+  if (can_be_read_twice(plan)) {
+    settings.open_inputs = [&] { return open_inputs(engine, plan, [](const std::string&) {}); };
+  }
+  return std::make_unique<ProgressSink>(std::move(settings));
+}
+
 int classify_inputs(const Engine& engine, const Plan& plan, Destination& destination) {
-  std::unique_ptr<InputSource> inputs = plan.eval ? make_eval_inputs(engine, plan) : make_inputs(plan);
+  std::unique_ptr<InputSource> inputs = open_inputs(engine, plan, log_warning);
   Journal* journal = destination.journal();
   if (journal != nullptr) inputs = std::make_unique<SkipDone>(std::move(inputs), *journal);
-  const std::vector<std::unique_ptr<Sink>> sinks = make_sinks(engine, plan, destination.output());
+  std::vector<std::unique_ptr<Sink>> sinks = make_sinks(engine, plan, destination.output());
+  if (plan.progress) {
+    // First, so that it is off the terminal before the last words of the others.
+    const std::size_t done_before = journal == nullptr ? 0 : journal->records();
+    sinks.insert(sinks.begin(), make_progress(engine, plan, done_before));
+  }
   PipelineResult result = classify_all(engine, plan, *inputs, sinks);
   destination.finish(result.complete);
 
@@ -158,6 +176,7 @@ int run(int argc, char** argv) {
   try {
     const Options options = parse_options({argv + std::min(argc, 1), argv + argc});
     set_verbosity(options.verbosity);
+    set_color(options.color);
     if (options.help) return print(*options.help, output);
     const Environment environment = this_environment();
     if (options.version) return print(version_text(choose_isa(options, environment)), output);

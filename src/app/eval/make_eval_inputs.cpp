@@ -4,17 +4,17 @@
 #include <utility>
 
 #include "app/eval/truth.h"
-#include "app/inputs/make_inputs.h"
 #include "app/inputs/shard.h"
 #include "app/options.h"
 
 namespace mnv2::app {
 
-std::unique_ptr<InputSource> make_eval_inputs(const Engine& engine, const Plan& plan) {
+std::unique_ptr<InputSource> make_eval_inputs(const Engine& engine, const Plan& plan, Warn warn) {
   const int num_classes = engine.network.num_classes();
   const ClassNames names(engine.labels, num_classes);
   if (!plan.truth)
-    return std::make_unique<FolderTruth>(make_inputs(plan), plan.inputs.paths, names, num_classes);
+    return std::make_unique<FolderTruth>(make_inputs(plan, std::move(warn)), plan.inputs.paths, names,
+                                         num_classes);
 
   const std::string folder = plan.inputs.paths.empty() ? "" : plan.inputs.paths.front();
   const auto open_table = [&] { return std::make_unique<TableTruth>("--truth", *plan.truth, folder, names); };

@@ -2,6 +2,7 @@
 
 #include "app/eval/eval_sink.h"
 #include "app/results/embedding_sink.h"
+#include "app/results/html_sink.h"
 #include "app/results/record_sink.h"
 #include "app/results/sort_sink.h"
 
@@ -12,6 +13,11 @@ std::vector<std::unique_ptr<Sink>> make_sinks(const Engine& engine, const Plan& 
   if (plan.embeddings) {
     const int size = engine.network.embedding_size();
     sinks.push_back(std::make_unique<EmbeddingSink>(*plan.embeddings, static_cast<std::size_t>(size)));
+  }
+  if (plan.html) {
+    const HtmlSink::Settings settings{.model = engine.network.model().path().filename().string(),
+                                      .labels = plan.eval ? engine.labels : std::vector<std::string>()};
+    sinks.push_back(std::make_unique<HtmlSink>(*plan.html, settings));
   }
   if (plan.sort_into) {
     sinks.push_back(std::make_unique<SortSink>(*plan.sort_into, plan.sort_as, engine.labels,

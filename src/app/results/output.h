@@ -18,8 +18,7 @@ class Output {
   /// Does not own `fd`.
   /// @param name for messages.
   /// @param continued whether it has records already, from an earlier run.
-  explicit Output(int fd, std::string name = "the results", bool continued = false)
-      : fd_(fd), name_(std::move(name)), continued_(continued) {}
+  explicit Output(int fd, std::string name = "the results", bool continued = false);
 
   /// Writes all of `text`, or nothing more once the state is not open.
   void write(std::string_view text);
@@ -35,7 +34,10 @@ class Output {
   bool continued() const { return continued_; }
 
  private:
+  void write_all(std::string_view text);
+
   int fd_;
+  bool is_terminal_;
   std::string name_;
   bool continued_;
   State state_ = State::open;

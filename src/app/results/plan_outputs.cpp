@@ -24,6 +24,7 @@ std::vector<std::pair<std::string, std::string>> output_files(const Plan& plan) 
     files.emplace_back("--embeddings", *plan.embeddings);
     files.emplace_back("--embeddings", embedding_index_path(*plan.embeddings));
   }
+  if (plan.html) files.emplace_back("--html", *plan.html);
   return files;
 }
 
@@ -33,19 +34,21 @@ void check_combinations(const Options& options, const Plan& plan) {
   };
   refuse(options.bench && options.format == Format::csv,
          "--format: csv is not for --bench, which gives text or json");
+  refuse(options.bench && options.resume, "--resume: not with --bench");
+  refuse(options.bench && options.min_prob > 0, "--min-prob: not with --bench");
+  refuse(options.bench && options.embeddings.has_value(), "--embeddings: not with --bench");
+  refuse(options.bench && options.html.has_value(), "--html: not with --bench");
+  refuse(options.bench && options.sort_into.has_value(), "--sort-into: not with --bench");
   refuse(options.eval && options.format == Format::csv,
          "--format: csv is not for --eval, which gives text or json");
   refuse(options.eval && options.resume, "--resume: not with --eval");
   refuse(options.eval && options.min_prob > 0, "--min-prob: not with --eval");
-  refuse(options.bench && options.resume, "--resume: not with --bench");
-  refuse(options.bench && options.min_prob > 0, "--min-prob: not with --bench");
-  refuse(options.bench && options.embeddings.has_value(), "--embeddings: not with --bench");
-  refuse(options.bench && options.sort_into.has_value(), "--sort-into: not with --bench");
   refuse(options.resume && !plan.output, "--resume: needs --output FILE, the file to go on with");
   refuse(options.resume && plan.layout != Layout::json_lines && plan.layout != Layout::csv,
          "--resume: needs --format jsonl or csv, which have a record a line");
   refuse(options.resume && options.embeddings,
          "--resume: not with --embeddings, which cannot be gone on with");
+  refuse(options.resume && options.html, "--resume: not with --html, which cannot be gone on with");
   refuse(options.sort_as && !options.sort_into, "--sort-as: needs --sort-into DIR");
   refuse(options.embeddings && options.embeddings->empty(), "--embeddings: the file name is empty");
   refuse(options.sort_into && options.sort_into->empty(), "--sort-into: the folder's name is empty");
@@ -68,6 +71,8 @@ void check_files(const Plan& plan) {
       if (same_file(path, input)) throw UsageError(flag + ": " + path + " is an input, too");
     if (plan.inputs.files_from && same_file(path, *plan.inputs.files_from))
       throw UsageError(flag + ": " + path + " is the file of --files-from, too");
+    if (plan.truth && same_file(path, *plan.truth))
+      throw UsageError(flag + ": " + path + " is the file of --truth, too");
     if (plan.labels && same_file(path, *plan.labels))
       throw UsageError(flag + ": " + path + " is the file of --labels, too");
   }
@@ -103,6 +108,7 @@ void plan_outputs(const Options& options, Plan& plan) {
   plan.resume = options.resume;
   plan.min_prob = options.min_prob;
   plan.embeddings = options.embeddings;
+  plan.html = options.html;
   plan.sort_into = options.sort_into;
   plan.sort_as = options.sort_as.value_or(SortAs::link);
   check_files(plan);
