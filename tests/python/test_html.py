@@ -19,6 +19,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from readme_commands import code_block
 from test_cli import CLASSES, MAKE_IMAGE, PROGRAM, Case, parse
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -102,6 +103,14 @@ class Page(Report):
             expected = tuple(max(1, round(record[side] * scale)) for side in ("width", "height"))
             self.assertEqual(jpeg_size(thumbnail), expected)
             self.assertTrue(thumbnail.startswith(b"\xff\xd8") and thumbnail.endswith(b"\xff\xd9"))
+
+    def test_as_the_readme_has_it(self):
+        (self.folder / "build").mkdir()
+        (self.folder / "build/mnv2-classify").symlink_to(PROGRAM)
+        self.make_folder(3)
+        subprocess.run(["bash", "-c", code_block("Use", "--html")], cwd=self.folder, env=self.environment, check=True,
+                       timeout=120)
+        self.assertEqual(self.read()[1], [parse(line) for line in (self.folder / "results.jsonl").read_text().splitlines()])
 
     def test_thumbnails_do_not_depend_on_threads(self):
         folder = self.make_folder(12)

@@ -15,7 +15,8 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from test_cli import PROGRAM, TIMEOUT, Case
+from readme_commands import code_block
+from test_cli import TIMEOUT, Case
 
 SHARE = pathlib.Path(os.environ["MNV2_SHARE"])
 MAN_PAGE = SHARE / "man/man1/mnv2-classify.1"
@@ -70,6 +71,14 @@ class ManPage(Manual):
     @needs("mandoc")
     def test_mandoc_has_no_complaint(self):
         self.assertEqual(self.check("mandoc", "-T", "lint", "-W", "style", str(MAN_PAGE)), "")
+
+
+class Installed(Case):
+    def test_everything_is_where_it_is_looked_for(self):
+        subprocess.run(["cmake", "--install", str(SHARE.parent), "--prefix", str(self.folder / "usr"), "--component", "program"],
+                       check=True, stdout=subprocess.DEVNULL, timeout=TIMEOUT)
+        for page in (MAN_PAGE, BASH, ZSH / "_mnv2-classify", FISH):
+            self.assertEqual((self.folder / "usr/share" / page.relative_to(SHARE)).read_bytes(), page.read_bytes())
 
 
 class Shell:
@@ -138,6 +147,18 @@ class Bash(Manual):
         self.assertEqual(self.options, [])  # readline's own file names
         self.complete("--sort-into", "")
         self.assertIn("compopt -o dirnames", self.options)
+
+    def test_as_the_readme_has_it(self):
+        """In a folder where build/ is the build."""
+        (self.folder / "build").symlink_to(SHARE.parent)
+        show, source = (line.strip() for line in code_block("Use", "build/share/man").splitlines())
+        text = subprocess.run(["bash", "--norc", "-c", show], cwd=self.folder, capture_output=True, timeout=TIMEOUT,
+                              env={**self.environment, "LC_ALL": "C.UTF-8"}) if shutil.which("man") else None
+        if text:
+            self.assertIn("tell what is in images", text.stdout.decode())
+        result = subprocess.run(["bash", "--norc", "-c", f"{source}; complete -p mnv2-classify"], cwd=self.folder,
+                                capture_output=True, timeout=TIMEOUT)
+        self.assertIn(b"_mnv2_classify mnv2-classify", result.stdout)
 
     def test_at_a_terminal(self):
         self.make("my photo.jpg")
