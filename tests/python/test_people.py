@@ -45,7 +45,7 @@ class Screen:
                 line = self.lines[-1].ljust(self.column)
                 self.lines[-1] = line[:self.column] + token + line[self.column + 1:]
                 self.column += 1
-                if self.column > self.columns and ("/s" in line or "[" in line[:1]):
+                if self.column > self.columns and ("images/s" in line or "[" in line[:1]):
                     raise AssertionError(f"the status line is longer than {self.columns}: {line!r}")
 
 
@@ -82,8 +82,8 @@ class Terminal(Case):
             self.assertEqual(process.wait(TIMEOUT), status, received)
         return received.decode(errors="replace").replace("\r\n", "\n"), out.read_bytes()
 
-    def bar_then(self, paths, more=()):
-        """A feed: gives `paths`, waits for the bar, gives `more`, waits for another bar and ends the list."""
+    def bar_then(self, paths, more=(), until=b"images/s"):
+        """A feed: gives `paths`, waits for the bar, gives `more`, waits for `until` and ends the list."""
         state = {"given": 0, "seen": 0}
 
         def feed(process, received):
@@ -93,7 +93,7 @@ class Terminal(Case):
                 process.stdin.flush()
                 state["given"] += 1
                 state["seen"] = len(received)
-            elif state["given"] == 2 and b"images/s" in received[state["seen"]:]:
+            elif state["given"] == 2 and until in received[state["seen"]:]:
                 process.stdin.close()
         return feed
 
@@ -112,7 +112,7 @@ class Bar(Terminal):
     def test_a_message_stands_above_the_bar(self):
         paths = [self.make(f"{i}.png", seed=i) for i in range(8)]
         missing = str(self.folder / "missing.jpg")
-        text, _ = self.run_on_terminal("-", feed=self.bar_then(paths, [missing]), status=1)
+        text, _ = self.run_on_terminal("-", feed=self.bar_then(paths, [missing], b"1 error"), status=1)
         screen = Screen(80)
         screen.feed(text)
         self.assertEqual(len(screen.lines), 3)
