@@ -310,7 +310,7 @@ TEST_CASE("OpenCV starts no threads of its own") {
 }
 
 TEST_CASE("what begins as a JPEG or PNG is told without reading the rest") {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const auto begins = [&](const ByteVector& bytes) {
     std::ofstream(folder / "f", std::ios::binary)
         .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
