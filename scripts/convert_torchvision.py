@@ -1,5 +1,9 @@
 #!/usr/bin/env python3
-"""Writes a model file for mnv2-classify from torchvision's MobileNetV2 weights or a PyTorch checkpoint."""
+"""Writes a model file for mnv2-classify from torchvision's weights or a checkpoint of MobileNetV1 or MobileNetV2.
+
+Checkpoints of torchvision, timm and others are recognised by the names of their tensors. From Python, convert(module,
+example_input, output) writes the model file of a whole torch.nn.Module.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ if __name__ == "__main__":
 
 import argparse
 import json
+import math
 import os
 import sys
 from dataclasses import dataclass
@@ -16,16 +21,18 @@ from functools import partial
 from pathlib import Path
 from typing import Optional, Sequence
 
-import numpy as np
-
 from mnv2_block_table import Row, Table
-from mnv2_checkpoint import CheckpointError, load_checkpoint
-from mnv2_fold import FoldError, fold
-from mnv2_labels import LabelsError, imagenet_labels, read_labels
-from mnv2_layouts import LayoutError, recognise_torchvision_v2
-from mnv2_model_file import ModelFileError, Preprocessing, make_metadata, read_model_file, write_model_file
+from mnv2_checkpoint import load_checkpoint
+from mnv2_convert import (INTERPOLATIONS, MAX_CROP, MAX_RESIZE, Converted, PreprocessingWishes, check_output,
+                          choose_preprocessing, convert, find_labels, write_network)
+from mnv2_fold import FoldError
+from mnv2_known_layouts import LAYOUTS, recognise
+from mnv2_layouts import BN_EPS, LayoutError, Settings
+from mnv2_model_file import RELU, RELU6, ConversionError
 
-MAX_RESIZE, MAX_CROP = 16384, 4096  # pixels; the program's own limits
+__all__ = ["ConversionError", "PreprocessingWishes", "convert", "main"]
+
+ACTIVATIONS = {"relu6": RELU6, "relu": RELU}
 
 
 @dataclass(frozen=True)
@@ -43,10 +50,6 @@ WEIGHTS = {
 DEFAULT_WEIGHTS = "IMAGENET1K_V1"
 
 
-class ConvertError(Exception):
-    """Anything else that keeps the model file from being made."""
-
-
 def parse_weights(text: str) -> str:
     """An enum name, with or without the name of the enum; DEFAULT is IMAGENET1K_V2 as in torchvision."""
     name = text[len("MobileNet_V2_Weights."):] if text.startswith("MobileNet_V2_Weights.") else text
@@ -62,6 +65,27 @@ def parse_side(text: str, limit: int) -> int:
     return int(text)
 
 
+def parse_channels(text: str, above: float) -> tuple[float, float, float]:
+    """Three finite numbers R,G,B above `above`."""
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        values = ()
+    if len(values) != 3 or not all(above < value < math.inf for value in values):
+        raise argparse.ArgumentTypeError(f"{text!r}, expected three finite numbers R,G,B{' above 0' * (above == 0)}")
+    return values  # type: ignore[return-value]
+
+
+def parse_eps(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a number from 0 to 1")
+    return value
+
+
 def parse_rows(text: str) -> list[Row]:
     """torchvision's inverted_residual_setting as JSON: [[t, c, n, s], ...]."""
     try:
@@ -75,22 +99,39 @@ def parse_rows(text: str) -> list[Row]:
 
 
 def parse_arguments(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="convert_torchvision.py", description=__doc__, allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog="convert_torchvision.py", description=__doc__, allow_abbrev=False,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--weights", type=parse_weights, metavar="NAME",
                         help=f"download torchvision's weights: {', '.join(WEIGHTS)} (default: {DEFAULT_WEIGHTS})")
     source.add_argument("--checkpoint", type=Path, metavar="FILE",
-                        help="a state_dict of torchvision's mobilenet_v2, saved alone or under `state_dict` or `model`")
+                        help="a state_dict, saved alone or under `state_dict` or `model`, or a safetensors file")
+    parser.add_argument("--output", type=Path, metavar="FILE", required=True, help="the .safetensors file to write")
     parser.add_argument("--labels", type=Path, metavar="FILE",
                         help="class names: text with one a line, or JSON (default: ImageNet's for 1000 classes)")
-    parser.add_argument("--resize", type=partial(parse_side, limit=MAX_RESIZE), metavar="N",
-                        help="short side after resizing, in pixels (default: that of the weights, else 256)")
-    parser.add_argument("--crop", type=partial(parse_side, limit=MAX_CROP), metavar="N", default=224,
-                        help="side of the central crop, in pixels (default: 224)")
-    parser.add_argument("--inverted-residual-setting", type=parse_rows, metavar="JSON",
-                        help="the [[t, c, n, s], ...] the network was built with; a checkpoint does not hold the "
-                             "strides s, which follow torchvision's default table unless given here")
-    parser.add_argument("--output", type=Path, metavar="FILE", required=True, help="the .safetensors file to write")
+
+    network = parser.add_argument_group("what a checkpoint does not say")
+    network.add_argument("--arch", choices=LAYOUTS, metavar="NAME",
+                         help=f"the layout, when its names deceive: {', '.join(LAYOUTS)}")
+    network.add_argument("--inverted-residual-setting", type=parse_rows, metavar="JSON",
+                         help="the [[t, c, n, s], ...] the network was built with; a checkpoint does not hold the "
+                              "strides s, which follow the published network's table unless given here")
+    network.add_argument("--activation", choices=ACTIVATIONS, default="relu6",
+                         help="what follows the convolutions (default: relu6; torchvision's quantisable networks: relu)")
+    network.add_argument("--padding", choices=("symmetric", "same"), default="symmetric",
+                         help="same: TensorFlow's, for weights that come from there (default: symmetric)")
+    network.add_argument("--bn-eps", type=parse_eps, metavar="X", default=BN_EPS,
+                         help=f"BatchNorm's epsilon (default: {BN_EPS:g}; TensorFlow's networks: 0.001)")
+
+    preprocessing = parser.add_argument_group("preprocessing", "default: that of the layout's published weights")
+    preprocessing.add_argument("--resize", type=partial(parse_side, limit=MAX_RESIZE), metavar="N",
+                               help="short side after resizing, in pixels (256; for timm's layouts crop / 0.875)")
+    preprocessing.add_argument("--crop", type=partial(parse_side, limit=MAX_CROP), metavar="N",
+                               help="side of the central crop, in pixels (224)")
+    preprocessing.add_argument("--interpolation", choices=INTERPOLATIONS, help="(bilinear; for timm's layouts bicubic)")
+    for name, above in (("mean", -math.inf), ("std", 0.0)):
+        preprocessing.add_argument(f"--{name}", type=partial(parse_channels, above=above), metavar="R,G,B",
+                                   help="for values from 0 to 1 (ImageNet's; for timm's mobilenetv1 0.5,0.5,0.5)")
     return parser.parse_args(arguments)
 
 
@@ -107,52 +148,8 @@ def download(name: str) -> Path:
             torch.hub.download_url_to_file(url, str(path), hash_prefix=path.stem.rsplit("-", 1)[1],
                                            progress=sys.stderr.isatty())
         except (OSError, RuntimeError) as error:  # urllib's errors are OSErrors, a wrong hash is a RuntimeError
-            raise ConvertError(f"cannot download {url}: {error}; with a file at hand use --checkpoint FILE") from None
+            raise ConversionError(f"cannot download {url}: {error}; with a file at hand use --checkpoint FILE") from None
     return path
-
-
-def find_labels(path: Optional[Path], classes: int) -> Optional[list[str]]:
-    if path is not None:
-        return read_labels(path, classes)
-    if classes != 1000:
-        return None
-    labels = imagenet_labels()
-    if labels is None:
-        note("no labels: torchvision 0.13 or later, which has the names of ImageNet's classes, cannot be imported; "
-             "use --labels FILE")
-    return labels
-
-
-def check_output(output: Path, checkpoint: Path) -> None:
-    """Refuses what the written file must not replace: above all a device such as /dev/null, when root runs this."""
-    if output.is_dir():
-        raise ConvertError(f"{output}: --output is a directory, expected the name of a file")
-    if not output.parent.is_dir():
-        raise ConvertError(f"{output}: there is no directory {output.parent} to write to")
-    if output.exists() and not output.is_file():
-        raise ConvertError(f"{output}: --output is no regular file")
-    if output.exists() and checkpoint.exists() and output.samefile(checkpoint):
-        raise ConvertError(f"{output}: --output is the checkpoint itself")
-
-
-def write_checked(output: Path, metadata: dict[str, str], tensors: dict[str, np.ndarray]) -> int:
-    """Writes a temporary file beside `output`, reads it back, compares, and renames it. Returns its size in bytes."""
-    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
-    try:
-        write_model_file(temporary, metadata, tensors)
-        read_metadata, read_tensors = read_model_file(temporary)
-        if read_metadata != metadata or list(read_tensors) != list(tensors):
-            raise ConvertError(f"{temporary}: read back other metadata or tensors than written")
-        for name, tensor in tensors.items():
-            if read_tensors[name].shape != tensor.shape or not np.array_equal(read_tensors[name], tensor):
-                raise ConvertError(f"{temporary}: {name}: read back other values than written")
-        size = temporary.stat().st_size
-        os.replace(temporary, output)
-        return size
-    except OSError as error:
-        raise ConvertError(f"{output}: cannot write: {error.strerror or error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def describe_rows(table: Table) -> str:
@@ -163,47 +160,56 @@ def note(message: str) -> None:
     print(f"convert_torchvision.py: {message}", file=sys.stderr)
 
 
-def convert(options: argparse.Namespace) -> None:
-    """Does what the command line asks for; raises one of the modules' errors, OSError or ImportError."""
+def run(options: argparse.Namespace) -> None:
+    """Does what the command line asks for. Raises ConversionError, OSError, ImportError."""
+    resize = options.resize
     if options.checkpoint is None:
         name = options.weights or DEFAULT_WEIGHTS
-        path, source, resize = download(name), f"torchvision MobileNet_V2_Weights.{name}", WEIGHTS[name].resize
+        path, source = download(name), f"torchvision MobileNet_V2_Weights.{name}"
+        resize = resize or WEIGHTS[name].resize
     else:
-        path, resize = options.checkpoint, Preprocessing.resize
-        source = "checkpoint " + os.fsencode(path.name).decode(errors="replace")
+        path, source = options.checkpoint, "checkpoint " + os.fsencode(options.checkpoint.name).decode(errors="replace")
     check_output(options.output, path)
     checkpoint = load_checkpoint(path)
+    settings = Settings(options.inverted_residual_setting, options.padding, ACTIVATIONS[options.activation], options.bn_eps)
+    wishes = PreprocessingWishes(resize, options.crop, options.interpolation, options.mean, options.std)
     try:
-        recognised = recognise_torchvision_v2(checkpoint.tensors, options.inverted_residual_setting)
-    except LayoutError as error:
-        raise ConvertError(f"{path}: not a torchvision mobilenet_v2: {error}") from None
-    try:
-        tensors = fold(checkpoint.tensors, recognised)
-    except FoldError as error:
-        raise ConvertError(f"{path}: {error}") from None
+        recognised = recognise(checkpoint.tensors, settings, options.arch)
+        preprocessing = choose_preprocessing(recognised.layout, wishes)
+        classifier = recognised.architecture.classifier
+        classes = 0 if classifier is None else classifier.out_channels
+        labels = find_labels(options.labels, classes)
+        if labels is None and classes == 1000:
+            note("no labels: torchvision 0.13 or later, which has the names of ImageNet's classes, cannot be imported; "
+                 "use --labels FILE")
+        converted = write_network(options.output, checkpoint.tensors, recognised, preprocessing, labels, source,
+                                  checkpoint.sha256)
+    except (FoldError, LayoutError) as error:
+        raise ConversionError(f"{path}: {error}") from None
+    report(converted, source, options)
 
-    architecture, table = recognised.architecture, recognised.table
-    classes = architecture.classifier.out_channels
-    labels = find_labels(options.labels, classes)
-    preprocessing = Preprocessing(resize=options.resize or resize, crop=options.crop)
-    metadata = make_metadata(architecture, preprocessing, labels, source, checkpoint.sha256)
-    size = write_checked(options.output, metadata, tensors)
 
-    parameters = sum(tensor.size for tensor in tensors.values())
-    note(f"{source}: {architecture.name}, {len(architecture.blocks)} blocks ({table.origin}), {classes} classes, "
-         f"{'no' if labels is None else len(labels)} labels")
+def report(converted: Converted, source: str, options: argparse.Namespace) -> None:
+    """Says what was found, what was assumed, and what was written."""
+    architecture, table, preprocessing = converted.architecture, converted.recognised.table, converted.preprocessing
+    outputs = (f"features only, {architecture.layers()[-1][1].out_channels} of them" if architecture.classifier is None else
+               f"{architecture.classifier.out_channels} classes, "
+               f"{'no' if converted.labels is None else len(converted.labels)} labels")
+    note(f"{source}: {converted.recognised.layout.title}, {len(architecture.blocks)} blocks ({table.origin}), {outputs}")
+    note(f"a checkpoint does not say: {options.activation} (--activation), {options.padding} padding (--padding), BatchNorm "
+         f"eps {options.bn_eps:g} (--bn-eps), strides {','.join(map(str, table.strides))} (--inverted-residual-setting)")
     if table.assumed:
         note(f"warning: a checkpoint does not hold the strides; assumed {describe_rows(table)} as [t, c, n, s] "
              "with the channels c of this network; if it was built otherwise, use --inverted-residual-setting")
-    note(f"wrote {options.output}: {size} bytes, {parameters} parameters, resize {preprocessing.resize}, "
-         f"crop {preprocessing.crop}; read back and compared")
+    note(f"wrote {converted.output}: {converted.bytes} bytes, {converted.parameters} parameters, resize "
+         f"{preprocessing.resize}, crop {preprocessing.crop}, {preprocessing.interpolation}; read back and compared")
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     options = parse_arguments(arguments)
     try:
-        convert(options)
-    except (CheckpointError, ConvertError, FoldError, LabelsError, LayoutError, ModelFileError) as error:
+        run(options)
+    except ConversionError as error:
         note(str(error))
     except OSError as error:
         note(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error))

@@ -79,6 +79,9 @@ need_modules() {
 # shellcheck disable=SC2034  # used by the scripts that source this
 build_packages=(g++ cmake ninja-build libopencv-dev libjpeg-dev libpng-dev libcli11-dev nlohmann-json3-dev libspdlog-dev)
 
+# shellcheck disable=SC2034  # used by the scripts that source this
+fuzz_packages=(clang-16 libclang-rt-16-dev)
+
 # configure DIR [CMAKE OPTION...]
 configure() {
   local dir=$1 generator=()

@@ -1,7 +1,7 @@
 """Finds the table of (t, c, n, s) rows a chain of inverted residuals was built from (Sandler et al. 2018, Table 2).
 
 Shapes give t, c and n, but never the stride s: a 3x3 depthwise filter has the same shape for both strides. So the
-strides come from torchvision's default table wherever the chain can be matched to it, or from the user.
+strides come from the published network's table wherever the chain can be matched to it, or from the user.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ class Row:
 
 @dataclass(frozen=True)
 class BlockShape:
-    """Channels of one block, as its tensors have them; without an expanding layer hidden equals in_c."""
+    """Channels of one block, as its tensors have them; without an expanding layer hidden equals in_c.
+
+    Some networks have an expanding layer even where the expansion factor is 1.
+    """
 
     in_c: int
     hidden: int
@@ -53,6 +56,9 @@ DEFAULT_ROWS = (Row(1, 16, 1, 1), Row(6, 24, 2, 2), Row(6, 32, 3, 2), Row(6, 64,
                 Row(6, 160, 3, 2), Row(6, 320, 1, 1))
 STEM_CHANNELS = 32
 LAST_CHANNELS = 1280
+TRUNCATED = 0  # in place of a round_nearest
+# MobileNetV1's blocks (Howard et al. 2017, Table 1): channels before scaling, stride.
+SEPARABLE_BLOCKS = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1))
 
 
 def make_divisible(value: float, divisor: int) -> int:
@@ -61,19 +67,28 @@ def make_divisible(value: float, divisor: int) -> int:
     return rounded + divisor if rounded < 0.9 * value else rounded
 
 
-def fit_scaling(channels: Sequence[tuple[int, int]], last: int) -> Optional[tuple[float, int]]:
-    """The (width_mult, round_nearest) that scale each (unscaled, scaled) pair, and 1280 to `last`; None if none do."""
-    common = math.gcd(last, *(scaled for _, scaled in channels))
-    divisors = [d for d in range(1, common + 1) if common % d == 0]
-    for divisor in sorted(divisors, key=lambda d: (d != 8, d)):  # torchvision's own first
+def scale(value: float, divisor: int) -> int:
+    """make_divisible; divisor TRUNCATED stands for networks that only drop what is behind the decimal point."""
+    return int(value) if divisor == TRUNCATED else make_divisible(value, divisor)
+
+
+def fit_scaling(channels: Sequence[tuple[int, int]], last: Optional[int] = None,
+                truncated: bool = False) -> Optional[tuple[float, int]]:
+    """The (width_mult, round_nearest) that scale each (unscaled, scaled) pair, and 1280 to `last`; None if none do.
+
+    With `truncated`, TRUNCATED is the first round_nearest that is tried.
+    """
+    common = math.gcd(last or 0, *(scaled for _, scaled in channels))
+    divisors = sorted((d for d in range(1, common + 1) if common % d == 0), key=lambda d: (d != 8, d))  # torchvision's own first
+    for divisor in [TRUNCATED] * truncated + divisors:
         def scales(width: float) -> bool:
-            return (all(make_divisible(c * width, divisor) == scaled for c, scaled in channels) and
-                    make_divisible(LAST_CHANNELS * max(1.0, width), divisor) == last)
+            return (all(scale(c * width, divisor) == scaled for c, scaled in channels) and
+                    last in (None, scale(LAST_CHANNELS * max(1.0, width), divisor)))
 
         # make_divisible grows with the width, so the smallest width that is enough for every layer is too much for
         # some layer unless it is right for all.
         lowest = max(_smallest_width(c, scaled, divisor) for c, scaled in channels)
-        if last > make_divisible(LAST_CHANNELS, divisor):
+        if last is not None and last > scale(LAST_CHANNELS, divisor):
             lowest = max(lowest, _smallest_width(LAST_CHANNELS, last, divisor))
         if scales(lowest):
             # Every width from `lowest` to some other gives these channels; people choose 0.25, 0.35, 0.75, 1.4.
@@ -83,18 +98,19 @@ def fit_scaling(channels: Sequence[tuple[int, int]], last: int) -> Optional[tupl
 
 
 def _smallest_width(unscaled: int, scaled: int, divisor: int) -> float:
-    low, high = 0.0, (scaled + divisor) / unscaled
+    low, high = 0.0, (scaled + max(divisor, 1)) / unscaled
     for _ in range(60):
         middle = (low + high) / 2
-        if make_divisible(unscaled * middle, divisor) >= scaled:
+        if scale(unscaled * middle, divisor) >= scaled:
             high = middle
         else:
             low = middle
     return high
 
 
-def find_table(stem: int, blocks: Sequence[BlockShape], last: int) -> Table:
+def find_table(stem: int, blocks: Sequence[BlockShape], last: int, truncated: bool = False) -> Table:
     """The most likely table of `blocks`, which follow a stem of `stem` channels and end in a head of `last`.
+    `truncated`: the network scales channels without rounding.
 
     In this order: the default table or its first rows, at any scaling; the default's pattern of blocks with other
     channels; seven rows of other lengths; rows chosen out of the default table; rows of other lengths of which some
@@ -105,10 +121,10 @@ def find_table(stem: int, blocks: Sequence[BlockShape], last: int) -> Table:
         if _misfit(rows, blocks) is not None:
             continue
         scaled = _scaled_rows(rows, blocks)
-        fit = fit_scaling([(STEM_CHANNELS, stem)] + [(r.c, s.c) for r, s in zip(rows, scaled)], last)
+        fit = fit_scaling([(STEM_CHANNELS, stem)] + [(r.c, s.c) for r, s in zip(rows, scaled)], last, truncated)
         if fit is not None:
             first = "" if count == len(DEFAULT_ROWS) else f"first {count} rows of the "
-            return _table(scaled, f"{first}default table, width_mult {fit[0]:g}, round_nearest {fit[1]}", False)
+            return _table(scaled, f"{first}default table, {_describe(fit)}", False)
         if count == len(DEFAULT_ROWS):
             return _table(scaled, "default table with other channels", True)
     rows = _group(blocks)
@@ -124,8 +140,33 @@ def find_table(stem: int, blocks: Sequence[BlockShape], last: int) -> Table:
     return _table(_with_strides(rows, strides), "default strides by position", True)
 
 
-def check_table(rows: Sequence[Row], stem: int, blocks: Sequence[BlockShape], last: int) -> Table:
-    """The table of `blocks` when the user says that it is `rows`.
+def find_separable_table(stem: int, blocks: Sequence[BlockShape]) -> Table:
+    """The most likely table of MobileNetV1's `blocks`: the published strides when there are as many blocks; else stride
+    2 wherever the channels change, except in the first block, which is where the published network has it.
+    """
+    if len(blocks) == len(SEPARABLE_BLOCKS):
+        strides = [stride for _, stride in SEPARABLE_BLOCKS]
+        pairs = [(STEM_CHANNELS, stem)] + [(c, block.out_c) for (c, _), block in zip(SEPARABLE_BLOCKS, blocks)]
+        fit = fit_scaling(pairs, truncated=True) or fit_scaling(pairs[1:], truncated=True)  # some keep the stem at 32
+        origin, assumed = ("default table with other channels", True) if fit is None else (
+            f"default table, {_describe(fit)}", False)
+    else:
+        strides = [2 if i > 0 and block.in_c != block.out_c else 1 for i, block in enumerate(blocks)]
+        origin, assumed = "stride 2 where the channels change", True
+    return _table(_merge([Row(1, block.out_c, 1, stride) for block, stride in zip(blocks, strides)]), origin, assumed)
+
+
+def table_of_stages(stages: Sequence[Sequence[BlockShape]], strides: Sequence[int]) -> Table:
+    """The table of a network whose tensors' names tell its stages apart; `strides` are the published network's."""
+    known = [*strides[:len(stages)], *[1] * (len(stages) - len(strides))]
+    rows = [Row(round(stage[0].hidden / stage[0].in_c, 2), stage[-1].out_c, len(stage), stride)
+            for stage, stride in zip(stages, known)]
+    return _table(rows, "default strides by stage", len(stages) != len(strides))
+
+
+def check_table(rows: Sequence[Row], stem: int, blocks: Sequence[BlockShape], last: Optional[int],
+                truncated: bool = False) -> Table:
+    """The table of `blocks` when the user says that it is `rows`; `last` is None without a head.
 
     Raises TableError naming the first row that does not fit.
     """
@@ -134,7 +175,7 @@ def check_table(rows: Sequence[Row], stem: int, blocks: Sequence[BlockShape], la
         raise TableError(misfit)
     scaled = _scaled_rows(rows, blocks)
     pairs = [(STEM_CHANNELS, stem)] + [(r.c, s.c) for r, s in zip(rows, scaled)]
-    if fit_scaling(pairs, last) is None and any(row.c != s.c for row, s in zip(rows, scaled)):
+    if fit_scaling(pairs, last, truncated) is None and any(row.c != s.c for row, s in zip(rows, scaled)):
         raise TableError(f"no width_mult and round_nearest make {[s.c for s in scaled]} channels of "
                          f"{[r.c for r in rows]} with a stem of {stem}")
     return _table(scaled, "as given", False)
@@ -154,7 +195,7 @@ def _misfit(rows: Sequence[Row], blocks: Sequence[BlockShape]) -> Optional[str]:
     for number, row in enumerate(rows, 1):
         for i, block in enumerate(blocks[position:position + row.n], position + 1):
             hidden = int(round(block.in_c * row.t))
-            if block.hidden != hidden or block.expanded != (row.t != 1):
+            if block.hidden != hidden or (row.t != 1 and not block.expanded):
                 return (f"row {number}, block {i}: {block.hidden} expanded channels of {block.in_c}, "
                         f"expected {hidden} (t = {row.t:g})")
             if block.out_c != blocks[position].out_c:
@@ -181,6 +222,22 @@ def _group(blocks: Sequence[BlockShape]) -> list[Row]:
         else:
             groups.append([block])
     return [Row(round(group[0].hidden / group[0].in_c, 2), group[0].out_c, len(group), 1) for group in groups]
+
+
+def _merge(rows: Sequence[Row]) -> list[Row]:
+    """`rows` with each stride 1 row that only repeats the one before taken into it."""
+    merged: list[Row] = []
+    for row in rows:
+        before = merged[-1] if merged else None
+        if before is not None and row.s == 1 and (before.t, before.c) == (row.t, row.c):
+            merged[-1] = Row(before.t, before.c, before.n + row.n, before.s)
+        else:
+            merged.append(row)
+    return merged
+
+
+def _describe(fit: tuple[float, int]) -> str:
+    return f"width_mult {fit[0]:g}, " + ("channels not rounded" if fit[1] == TRUNCATED else f"round_nearest {fit[1]}")
 
 
 def _with_strides(rows: Sequence[Row], strides: Sequence[int]) -> list[Row]:

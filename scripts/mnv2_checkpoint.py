@@ -6,22 +6,31 @@ import hashlib
 import inspect
 import io
 import pickle
+import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterable, Sequence
 
 import numpy as np
 
+from mnv2_model_file import ConversionError
+from mnv2_safetensors import SafetensorsError, looks_like_safetensors, read_safetensors
 from mnv2_unpickle import LEGACY_MAGIC, RefusedError, TensorView, load_plain
 
 LEGACY_START = pickle.dumps(LEGACY_MAGIC, protocol=2)
 NESTED_KEYS = ("state_dict", "model")
 FLOAT_DTYPES = ("torch.float16", "torch.bfloat16", "torch.float32", "torch.float64")
+# DataParallel, torch.compile and the attribute under which training code keeps a network put a name in front of all names.
+ADDED_PREFIXES = ("module.", "_orig_mod.")
+WRAPPERS = ("model.", "net.", "network.", "backbone.")
+# What torch.ao.quantization adds to the names, or makes of them.
+QUANTISED = re.compile(r"(^|\.)(scale|zero_point|_packed_params|activation_post_process|weight_fake_quant|fake_quant_enabled)"
+                       r"(\.|$)")
 ADVICE = "save the weights alone: torch.save(model.state_dict(), FILE)"
 
 
-class CheckpointError(Exception):
+class CheckpointError(ConversionError):
     """A file that holds no usable state_dict."""
 
 
@@ -34,14 +43,17 @@ class Checkpoint:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Reads a state_dict, or one nested under `state_dict` or `model`; `module.` in front of every name is dropped.
+    """Reads a state_dict, or one nested under `state_dict` or `model`, of torch.save or in a safetensors file; names of
+    wrappers, such as `module.`, in front of every name are dropped.
 
     Raises CheckpointError, OSError, ImportError (torch).
     """
     data = Path(path).read_bytes()
     try:
         state = _find_state_dict(_load_objects(data))
-        tensors = {_strip_prefix(name): _to_float64(name, value, len(data)) for name, value in state.items()}
+        refuse_quantised(state)
+        names = without_wrappers(list(state))
+        tensors = {names[name]: to_float64(name, value, len(data)) for name, value in state.items()}
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
     if len(tensors) != len(state):
@@ -49,10 +61,29 @@ def load_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(tensors, hashlib.sha256(data).hexdigest())
 
 
-def _strip_prefix(name: str) -> str:
-    while name.startswith("module."):  # DataParallel and DistributedDataParallel, perhaps one in the other
-        name = name[len("module."):]
+def without_wrappers(names: Sequence[str]) -> dict[str, str]:
+    """Each of `names` without what wrappers have put in front of it."""
+    stripped = {name: _without_added(name) for name in names}
+    while True:
+        first = next(iter(stripped.values()), "")
+        wrapper = next((prefix for prefix in WRAPPERS if first.startswith(prefix)), None)
+        if wrapper is None or not all(short.startswith(wrapper) for short in stripped.values()):
+            return stripped
+        stripped = {name: _without_added(short[len(wrapper):]) for name, short in stripped.items()}
+
+
+def _without_added(name: str) -> str:
+    while name.startswith(ADDED_PREFIXES):
+        name = name[name.index(".") + 1:]
     return name
+
+
+def refuse_quantised(names: Iterable[str]) -> None:
+    """Raises CheckpointError when `names` are those of a network that is quantised or prepared for it."""
+    for name in names:
+        if QUANTISED.search(name):
+            raise CheckpointError(f"{name}: a quantised network, or one prepared for it; convert the float network instead, "
+                              "as it was before fuse_model() and prepare()")
 
 
 def _find_state_dict(loaded: Any) -> dict[str, Any]:
@@ -78,7 +109,7 @@ def _is_tensor(value: Any) -> bool:
     return isinstance(value, (torch.Tensor, TensorView))
 
 
-def _to_float64(name: str, value: Any, file_bytes: int) -> np.ndarray:
+def to_float64(name: str, value: Any, file_bytes: int) -> np.ndarray:
     """`value` as a float64 array. Of integers only BatchNorm's counter passes; it plays no part in inference."""
     import torch
 
@@ -102,10 +133,15 @@ def _load_objects(data: bytes) -> Any:
     """What torch.save wrote, as far as it is made of tensors and plain values."""
     import torch
 
+    if looks_like_safetensors(data):
+        try:
+            return {name: torch.from_numpy(values.copy()) for name, (_, values) in read_safetensors(data)[1].items()}
+        except SafetensorsError as error:
+            raise CheckpointError(str(error)) from None
     if data.startswith(b"PK\x03\x04"):
         _refuse_other_archives(data)
     elif not data.startswith(LEGACY_START):
-        raise CheckpointError("not a PyTorch checkpoint (neither a zip archive nor a torch.save stream)")
+        raise CheckpointError("not a PyTorch checkpoint (neither a zip archive nor a torch.save stream), nor safetensors")
     if "weights_only" in inspect.signature(torch.load).parameters:
         try:
             return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
@@ -114,6 +150,9 @@ def _load_objects(data: bytes) -> Any:
     try:
         return load_plain(data)
     except RefusedError as error:
+        if "_rebuild_qtensor" in str(error):
+            raise CheckpointError("holds quantised tensors; convert the float network instead, as it was before "
+                                  "quantisation") from None
         raise CheckpointError(f"{error}; {ADVICE}" if "refused" in str(error) else str(error)) from None
 
 

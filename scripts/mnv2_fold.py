@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Mapping
 
 import numpy as np
 
 from mnv2_layouts import Origin, Recognised
+from mnv2_model_file import ConversionError, Layer
 
-BN_EPS = 1e-5  # torch.nn.BatchNorm2d's default
 
-
-class FoldError(Exception):
+class FoldError(ConversionError):
     """Weights that no network can run with; names the tensor."""
 
 
@@ -24,13 +24,31 @@ def fold(tensors: Mapping[str, np.ndarray], recognised: Recognised) -> dict[str,
     folded: dict[str, np.ndarray] = {}
     for name, layer in recognised.architecture.layers():
         weight, bias = _fold_layer(tensors, recognised.origins[name])
+        weight = weight.reshape(layer.weight_shape())  # a linear layer may have been a 1x1 convolution
         for part, values in (("weight", weight), ("bias", bias)):
             with np.errstate(over="ignore"):
                 single = values.astype(np.float32)
             _check_finite(f"{name}.{part} with BatchNorm folded in", single)
             folded[f"{name}.{part}"] = single
-        assert weight.shape == layer.weight_shape() and bias.shape == (layer.out_channels,)
+        assert bias.shape == (layer.out_channels,)
     return folded
+
+
+def count_source_parameters(tensors: Mapping[str, np.ndarray], recognised: Recognised) -> Recognised:
+    """`recognised` with each layer's trainable parameters as PyTorch counts them: weight, bias, BatchNorm's two."""
+    def counted(name: str, layer: Layer) -> Layer:
+        origin = recognised.origins[name]
+        parts = [f"{origin.conv}.weight", f"{origin.conv}.bias"]
+        if origin.bn is not None:
+            parts += [f"{origin.bn}.weight", f"{origin.bn}.bias"]
+        return replace(layer, source_parameters=sum(tensors[part].size for part in parts if part in tensors))
+
+    layers = {name: counted(name, layer) for name, layer in recognised.architecture.layers()}
+    architecture = recognised.architecture
+    blocks = tuple(replace(block, expand=layers.get(f"blocks.{i}.expand"), depthwise=layers[f"blocks.{i}.depthwise"],
+                           project=layers[f"blocks.{i}.project"]) for i, block in enumerate(architecture.blocks))
+    return replace(recognised, architecture=replace(architecture, stem=layers["stem"], blocks=blocks,
+                                                    head=layers.get("head"), classifier=layers.get("classifier")))
 
 
 def _fold_layer(tensors: Mapping[str, np.ndarray], origin: Origin) -> tuple[np.ndarray, np.ndarray]:
@@ -47,7 +65,9 @@ def _fold_layer(tensors: Mapping[str, np.ndarray], origin: Origin) -> tuple[np.n
                                    for part in ("weight", "bias", "running_mean", "running_var"))
     if (variance < 0).any():
         raise FoldError(f"{origin.bn}.running_var has a negative value: {variance.min():g}")
-    scale = gamma / np.sqrt(variance + BN_EPS)
+    if origin.eps == 0 and (variance == 0).any():
+        raise FoldError(f"{origin.bn}.running_var has a zero, which needs an eps above 0")
+    scale = gamma / np.sqrt(variance + origin.eps)
     return weight * scale.reshape(-1, *[1] * (weight.ndim - 1)), beta + (bias - mean) * scale
 
 

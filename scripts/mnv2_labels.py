@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Any, Optional
 
+from mnv2_model_file import ConversionError
 
-class LabelsError(Exception):
+
+class LabelsError(ConversionError):
     """A label file that cannot be used."""
 
 

@@ -6,7 +6,6 @@ Needs numpy only. The writer and the reader share nothing but the description, s
 from __future__ import annotations
 
 import json
-import math
 import os
 import struct
 from dataclasses import asdict, dataclass
@@ -15,28 +14,37 @@ from typing import Any, Optional
 
 import numpy as np
 
+from mnv2_safetensors import SafetensorsError, read_safetensors
+
 FORMAT = "mnv2-classify"
-FORMAT_VERSION = "1"
+FORMAT_VERSION = "2"
 ALIGNMENT = 64  # bytes; the first tensor starts at a multiple of it
 
-RELU6 = (0, 6)
-LINEAR = None
+Clamp = Optional[tuple[float, Optional[float]]]  # (min, max) of an activation, max None for no bound; None for none
+RELU6: Clamp = (0, 6)
+RELU: Clamp = (0, None)
+LINEAR: Clamp = None
 
 
-class ModelFileError(Exception):
+class ConversionError(Exception):
+    """Whatever keeps a model file from being made; the base of the converter's errors."""
+
+
+class ModelFileError(ConversionError):
     """A model file that does not follow models/README.md."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer with BatchNorm folded in; `clamp` is (min, max) of the activation, max None for no bound, or None."""
+    """One layer with BatchNorm folded in, and its activation."""
 
     kind: str  # "conv", "depthwise", "pointwise" or "linear"
     in_channels: int
     out_channels: int
     kernel: int
     stride: int
-    clamp: Optional[tuple[float, Optional[float]]]
+    clamp: Clamp
+    source_parameters: Optional[int] = None  # trainable ones before folding, with BatchNorm's
 
     def weight_shape(self) -> tuple[int, ...]:
         """The shape of `<name>.weight` in PyTorch order."""
@@ -48,7 +56,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Block:
-    """An inverted residual; `expand` is None when the expansion factor is 1."""
+    """An inverted residual, or with `expand` None and an activation after `project` a block of MobileNetV1."""
 
     expand: Optional[Layer]
     depthwise: Layer
@@ -58,11 +66,14 @@ class Block:
 
 @dataclass(frozen=True)
 class Architecture:
+    """`head` None: the last block is pooled. `classifier` None: the network gives features only."""
+
     name: str
+    padding: str  # "symmetric" or "same", see models/README.md
     stem: Layer
     blocks: tuple[Block, ...]
-    head: Layer
-    classifier: Layer
+    head: Optional[Layer]
+    classifier: Optional[Layer]
 
     def layers(self) -> list[tuple[str, Layer]]:
         """(name, layer) in order of execution; the tensors are `<name>.weight` and `<name>.bias`."""
@@ -71,7 +82,8 @@ class Architecture:
             if block.expand is not None:
                 named.append((f"blocks.{i}.expand", block.expand))
             named += [(f"blocks.{i}.depthwise", block.depthwise), (f"blocks.{i}.project", block.project)]
-        return named + [("head", self.head), ("classifier", self.classifier)]
+        last = (("head", self.head), ("classifier", self.classifier))
+        return named + [(name, layer) for name, layer in last if layer is not None]
 
 
 @dataclass(frozen=True)
@@ -88,13 +100,23 @@ def compact_json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), allow_nan=False)
 
 
+def _without_unknown(description: Any) -> Any:
+    """The description without counts that are not known; what else is None stands in the file as null."""
+    if isinstance(description, dict):
+        return {key: _without_unknown(value) for key, value in description.items()
+                if key != "source_parameters" or value is not None}
+    if isinstance(description, (list, tuple)):
+        return [_without_unknown(value) for value in description]
+    return description
+
+
 def make_metadata(architecture: Architecture, preprocessing: Preprocessing, labels: Optional[list[str]], source: str,
                   source_sha256: Optional[str]) -> dict[str, str]:
     """The `__metadata__` of a model file; `labels` and `source_sha256` are left out when None."""
     metadata = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
-        "architecture": compact_json(asdict(architecture)),
+        "architecture": compact_json(_without_unknown(asdict(architecture))),
         "preprocessing": compact_json(asdict(preprocessing)),
         "source": source,
     }
@@ -133,27 +155,11 @@ def read_model_file(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
 
     Raises ModelFileError, OSError.
     """
-    data = Path(path).read_bytes()
-    if len(data) < 8:
-        raise ModelFileError(f"{path}: {len(data)} bytes, too short for a safetensors file")
-    (header_bytes,) = struct.unpack_from("<Q", data)
-    if header_bytes > len(data) - 8:
-        raise ModelFileError(f"{path}: header of {header_bytes} bytes in a file of {len(data)}")
     try:
-        header = json.loads(data[8:8 + header_bytes])
-        metadata = header.pop("__metadata__")
-        entries = sorted(header.items(), key=lambda item: item[1]["data_offsets"][0])
-        tensors: dict[str, np.ndarray] = {}
-        end = 8 + header_bytes
-        for name, entry in entries:
-            first, last = (8 + header_bytes + offset for offset in entry["data_offsets"])
-            count = math.prod(entry["shape"])
-            if entry["dtype"] != "F32" or first != end or last != first + 4 * count or last > len(data):
-                raise ModelFileError(f"{path}: {name}: not {entry['shape']} F32 values right after the one before")
-            tensors[name] = np.frombuffer(data, "<f4", count, first).reshape(entry["shape"])
-            end = last
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ModelFileError(f"{path}: not a model file: {error!r}") from None
-    if end != len(data):
-        raise ModelFileError(f"{path}: {len(data) - end} bytes after the last tensor")
-    return metadata, tensors
+        metadata, tensors = read_safetensors(Path(path).read_bytes())
+    except SafetensorsError as error:
+        raise ModelFileError(f"{path}: {error}") from None
+    for name, (dtype, _) in tensors.items():
+        if dtype != "F32":
+            raise ModelFileError(f"{path}: {name}: {dtype}, expected F32")
+    return metadata, {name: values for name, (_, values) in tensors.items()}

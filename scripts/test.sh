@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs, builds and runs the whole test suite, then the C++ tests once more under ASan and UBSan.
+# Installs, builds and runs the whole test suite, then what is C++ once more under sanitizers and for a while under a fuzzer.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -8,9 +8,12 @@ usage() {
   cat <<EOF
 Usage: scripts/test.sh [CTEST ARGUMENT...]
 
-Installs what is missing (apt), builds Release with tests into build/ and runs them all through ctest; then builds with
-AddressSanitizer and UndefinedBehaviorSanitizer into build-asan/ and runs all tests there but those of labels python and shared.
-Arguments go to both runs of ctest, e.g. scripts/test.sh -R kernels.
+Installs what is missing (apt) and runs through ctest:
+  build/       Release: all tests
+  build-asan/  AddressSanitizer and UndefinedBehaviorSanitizer: all tests but those of the scripts (label scripts)
+  build-tsan/  ThreadSanitizer: the tests of label threads
+  build-fuzz/  clang's libFuzzer on what reads untrusted bytes (label fuzz), some seconds each; skipped without clang-16
+Arguments go to each run of ctest, e.g. scripts/test.sh -R kernels.
 
 \$PYTHON chooses an interpreter that has torch, torchvision, Pillow and numpy (default: /usr/bin/python3).
 EOF
@@ -39,16 +42,34 @@ main() {
   (($#)) || found=(--no-tests=error)
   run_tests "$root/build" "${found[@]}" "$@"
 
-  say "Building with AddressSanitizer and UndefinedBehaviorSanitizer in build-asan/"
-  configure "$root/build-asan" -DCMAKE_BUILD_TYPE=Release -DMNV2_BUILD_TESTS=ON -DMNV2_PYTHON="$python" \
-    -DMNV2_SANITIZE=address,undefined
-  build "$root/build-asan"
-  say "Running the C++ tests under the sanitizers"
   # gcc's sanitizers before 14 crash at random where the kernel randomises more address bits than they expect.
   if setarch "$(uname -m)" -R true 2>/dev/null; then
     prefix=(setarch "$(uname -m)" -R)
   fi
-  run_tests "$root/build-asan" --label-exclude "python|shared" "${found[@]}" "$@"
+  local common=(-DCMAKE_BUILD_TYPE=Release -DMNV2_BUILD_TESTS=ON -DMNV2_PYTHON="$python")
+  say "Building with AddressSanitizer and UndefinedBehaviorSanitizer in build-asan/"
+  configure "$root/build-asan" "${common[@]}" -DMNV2_SANITIZE=address,undefined
+  build "$root/build-asan"
+  say "Running the tests under AddressSanitizer and UndefinedBehaviorSanitizer"
+  run_tests "$root/build-asan" --label-exclude '^scripts$' "${found[@]}" "$@"
+
+  say "Building with ThreadSanitizer in build-tsan/"
+  configure "$root/build-tsan" "${common[@]}" -DMNV2_SANITIZE=thread
+  build "$root/build-tsan" --target thread_tests
+  say "Running the tests of threads under ThreadSanitizer"
+  run_tests "$root/build-tsan" --label-regex '^threads$' "${found[@]}" "$@"
+
+  if command -v clang++-16 >/dev/null || apt-cache show clang-16 >/dev/null 2>&1; then
+    install_packages "${fuzz_packages[@]}"
+    say "Building the fuzz targets in build-fuzz/"
+    configure "$root/build-fuzz" "${common[@]}" -DCMAKE_CXX_COMPILER=clang++-16 -DMNV2_FUZZ=ON \
+      -DMNV2_SANITIZE=address,undefined
+    build "$root/build-fuzz" --target fuzz_tests
+    say "Fuzzing"
+    run_tests "$root/build-fuzz" --label-regex '^fuzz$' "${found[@]}" "$@"
+  else
+    say "SKIPPED: there is no clang-16 to fuzz with"
+  fi
   say "All tests passed"
 }
 

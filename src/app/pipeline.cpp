@@ -25,19 +25,20 @@ namespace {
 struct Work {
   Needs needs = {};
   Layout layout;
+  int predictions = 0;  // that a line of CSV has room for
 };
 
 Result classify(Classifier& classifier, const Input& input, const Work& work) {
   try {
     Result result = classifier.classify(input, work.needs);
-    if (work.needs.text) result.text = format_record(result.record, work.layout);
+    if (work.needs.text) result.text = format_record(result.record, work.layout, work.predictions);
     return result;
   } catch (const std::bad_alloc&) {  // a record of a million classes may not fit where its image did
     Result result{
         .record = {.path = input.path,
                    .error = RecordError{ErrorCode::out_of_memory, "not enough memory for the record"}},
         .truth = input.truth};
-    if (work.needs.text) result.text = format_record(result.record, work.layout);
+    if (work.needs.text) result.text = format_record(result.record, work.layout, work.predictions);
     return result;
   }
 }
@@ -55,7 +56,10 @@ class Delivery {
   }
 
   void deliver(const Result& result) {
-    for (const auto& sink : sinks_) sink->take(result);
+    for (const auto& sink : sinks_) {
+      sink->take(result);
+      if (sink->state() != Sink::State::open) return;  // no record of what another sink could not take
+    }
     ++counts_.records;
     if (!result.record.error) return;
     ++counts_.failed;
@@ -63,7 +67,8 @@ class Delivery {
   }
 
   PipelineResult finish(bool exhausted) {
-    const Ending ending = exhausted && open() ? Ending::complete : Ending::cut_short;
+    counts_.complete = exhausted && open();
+    const Ending ending = counts_.complete ? Ending::complete : Ending::cut_short;
     for (const auto& sink : sinks_) sink->finish(ending);
     return counts_;
   }
@@ -158,7 +163,7 @@ std::unique_ptr<Classifier> make_classifier(const Engine& engine, const Plan& pl
 
 PipelineResult classify_all(const Engine& engine, const Plan& plan, InputSource& inputs,
                             std::span<const std::unique_ptr<Sink>> sinks) {
-  Work work{.layout = plan.layout};
+  Work work{.layout = plan.layout, .predictions = predictions_per_record(engine, plan)};
   for (const auto& sink : sinks) work.needs = work.needs | sink->needs();
   Delivery delivery(sinks, plan.log_failures);
   ImageMemory memory(plan.threads);

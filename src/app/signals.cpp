@@ -39,6 +39,7 @@ void install_signal_handlers() {
     sigaction(signal, &action, nullptr);
   }
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
 }
 
 int stop_signal() { return noted_signal.load(std::memory_order_relaxed); }

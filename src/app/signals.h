@@ -4,8 +4,8 @@
 namespace mnv2::app {
 
 /// From now on SIGINT and SIGTERM are noted instead of ending the process, unless they are ignored (nohup,
-/// background jobs); the second one ends it as usual. SIGPIPE is ignored: a closed pipe is found when
-/// writing.
+/// background jobs); the second one ends it as usual. SIGPIPE and SIGXFSZ are ignored: a closed pipe
+/// and a limit of file sizes are found when writing.
 void install_signal_handlers();
 
 /// The number of the signal that asked to stop, 0 if none did.

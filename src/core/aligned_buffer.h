@@ -1,11 +1,9 @@
-// Memory for tensors: aligned to a cache line, zeroed, moved but never copied.
+// Memory for tensors: aligned to a cache line, zeroed, moved but never copied; large ones in huge pages where
+// there are.
 #pragma once
 
 #include <cstddef>
-#include <cstdlib>
-#include <cstring>
 #include <memory>
-#include <new>
 #include <span>
 
 namespace mnv2 {
@@ -15,13 +13,7 @@ class AlignedBuffer {
  public:
   AlignedBuffer() = default;
   /// @throws std::bad_alloc
-  explicit AlignedBuffer(std::size_t size) : size_(size) {
-    if (size == 0) return;
-    const std::size_t bytes = (size * sizeof(float) + kAlignment - 1) / kAlignment * kAlignment;
-    data_.reset(static_cast<float*>(std::aligned_alloc(kAlignment, bytes)));
-    if (!data_) throw std::bad_alloc();
-    std::memset(data_.get(), 0, bytes);
-  }
+  explicit AlignedBuffer(std::size_t size);
 
   float* data() { return data_.get(); }
   const float* data() const { return data_.get(); }
@@ -33,7 +25,8 @@ class AlignedBuffer {
 
  private:
   struct Free {
-    void operator()(float* p) const { std::free(p); }
+    std::size_t mapped_bytes;  // 0: from aligned_alloc
+    void operator()(float* p) const;
   };
   std::unique_ptr<float, Free> data_;
   std::size_t size_ = 0;

@@ -1,92 +1,115 @@
 // 3x3 depthwise convolution, straight from the rows of the input: no im2col, no padded copy.
 #pragma once
 
-#include <utility>  // std::integer_sequence: types only, nothing inline
-
 #include "kernels/kernels.h"
 #include "kernels/tile-inl.h"
 
 namespace {
 
 using mnv2::kernels::DepthwiseArgs;
+using mnv2::kernels::kMaxDepthwiseRows;
 
-/// R output rows x T output columns of stride S, starting at output column `col`. Every input vector is loaded once
-/// and multiplied into all outputs whose window covers it. The sum over the nine taps runs in row order.
-template <int R, int T, int S>
-void depthwise_tile(const DepthwiseArgs& a, int col) noexcept {
-  Vec weight[9];
+/// Sweeps R output rows of stride S from left to right. A column of the input is loaded once and multiplied
+/// at once into all outputs whose window it is in; up to three columns of outputs are under way and take
+/// turns in `acc`. The sum over the nine taps runs column by column.
+template <int R, int S>
+class DepthwiseSweep {
+ public:
+  MNV2_INLINE explicit DepthwiseSweep(const DepthwiseArgs& a)
+      : output_(a.output), row_stride_(a.output_row_stride) {
 #pragma GCC unroll 9
-  for (int tap = 0; tap < 9; ++tap) weight[tap] = Vec::load(a.weights + tap * V);
-  Vec acc[R][T];
-  const Vec bias = Vec::load(a.weights + 9 * V);
-#pragma GCC unroll 2
-  for (int r = 0; r < R; ++r)
-#pragma GCC unroll 8
-    for (int t = 0; t < T; ++t) acc[r][t] = bias;
+    for (int i = 0; i < kRows; ++i) row_[i] = a.rows[i];
+#pragma GCC unroll 9
+    for (int tap = 0; tap < 9; ++tap) weight_[tap] = Vec::load(a.weights + tap * V);
+    bias_ = Vec::load(a.weights + 9 * V);
+    lo_ = Vec::set(a.clamp_min);
+    hi_ = Vec::set(a.clamp_max);
+  }
 
-#pragma GCC unroll 5
-  for (int i = 0; i < (R - 1) * S + 3; ++i) {
-    const float* in = a.rows[i] + std::ptrdiff_t{col} * S * V;
-#pragma GCC unroll 17
-    for (int x = 0; x < (T - 1) * S + 3; ++x) {
-      const Vec value = Vec::load(in + x * V);
-#pragma GCC unroll 2
-      for (int r = 0; r < R; ++r) {
-        const int ky = i - r * S;
-        if (ky < 0 || ky > 2) continue;
-#pragma GCC unroll 8
-        for (int t = 0; t < T; ++t) {
-          const int kx = x - t * S;
-          if (kx < 0 || kx > 2) continue;
-          acc[r][t] = fma(value, weight[ky * 3 + kx], acc[r][t]);
-        }
+  MNV2_INLINE void run(int out_w) {
+    Vec acc[3][R];
+    if constexpr (S == 1) {
+      column({.first = acc[0]});
+      column({.second = acc[0], .first = acc[1]});
+      for (;;) {
+        column({.third = acc[0], .second = acc[1], .first = acc[2]});
+        store(acc[0]);
+        if (--out_w == 0) return;
+        column({.third = acc[1], .second = acc[2], .first = acc[0]});
+        store(acc[1]);
+        if (--out_w == 0) return;
+        column({.third = acc[2], .second = acc[0], .first = acc[1]});
+        store(acc[2]);
+        if (--out_w == 0) return;
+      }
+    } else {
+      column({.first = acc[0]});
+      for (;;) {
+        column({.second = acc[0]});
+        column({.third = acc[0], .first = acc[1]});
+        store(acc[0]);
+        if (--out_w == 0) return;
+        column({.second = acc[1]});
+        column({.third = acc[1], .first = acc[0]});
+        store(acc[1]);
+        if (--out_w == 0) return;
       }
     }
   }
-  const Vec lo = Vec::set(a.clamp_min);
-  const Vec hi = Vec::set(a.clamp_max);
-#pragma GCC unroll 2
-  for (int r = 0; r < R; ++r)
-#pragma GCC unroll 8
-    for (int t = 0; t < T; ++t)
-      clamp(acc[r][t], lo, hi).store(a.output + r * a.output_row_stride + (std::ptrdiff_t{col} + t) * V);
-}
 
-/// Columns of a tile: with nine weights in registers where there are 32, fewer where there are 16.
-constexpr int kDepthwiseColumns = Vec::kRegisters >= 32 ? 7 : 4;
+ private:
+  static constexpr int kRows = (R - 1) * S + 3;
 
-using DepthwiseTile = void (*)(const DepthwiseArgs&, int col) noexcept;
+  /// The outputs [R] of which a column is the first, second or third of the window; null: none.
+  struct Windows {
+    Vec* third = nullptr;
+    Vec* second = nullptr;
+    Vec* first = nullptr;
+  };
 
-/// Tiles of R rows and stride S by their number of columns: tile[t - 1] handles t columns.
-template <int R, int S, typename Sizes = std::make_integer_sequence<int, kDepthwiseColumns>>
-struct DepthwiseTiles;
-template <int R, int S, int... I>
-struct DepthwiseTiles<R, S, std::integer_sequence<int, I...>> {
-  static constexpr DepthwiseTile tile[] = {depthwise_tile<R, I + 1, S>...};
+  /// Multiplies the next column of the input.
+  MNV2_INLINE void column(Windows w) {
+    Vec value[kRows];
+#pragma GCC unroll 9
+    for (int i = 0; i < kRows; ++i) value[i] = Vec::load(row_[i] + x_);
+    x_ += V;
+#pragma GCC unroll 3
+    for (int ky = 0; ky < 3; ++ky) {
+#pragma GCC unroll 4
+      for (int r = 0; r < R; ++r) {
+        const Vec v = value[r * S + ky];
+        if (w.third != nullptr) w.third[r] = fma(v, weight_[ky * 3 + 2], w.third[r]);
+        if (w.second != nullptr) w.second[r] = fma(v, weight_[ky * 3 + 1], w.second[r]);
+        if (w.first != nullptr) w.first[r] = fma(v, weight_[ky * 3], ky == 0 ? bias_ : w.first[r]);
+      }
+    }
+  }
+
+  MNV2_INLINE void store(const Vec* acc) {
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) clamp(acc[r], lo_, hi_).store(output_ + r * row_stride_);
+    output_ += V;
+  }
+
+  const float* row_[kRows];
+  std::ptrdiff_t x_ = 0;  // of the next column, floats
+  Vec weight_[9];
+  Vec bias_, lo_, hi_;
+  float* output_;
+  std::ptrdiff_t row_stride_;
 };
 
 template <int R, int S>
-MNV2_INLINE void depthwise_rows(const DepthwiseArgs& a) {
-  int tiles = (a.out_w + kDepthwiseColumns - 1) / kDepthwiseColumns;
-  for (int col = 0; tiles > 0; --tiles) {
-    const int size = (a.out_w - col + tiles - 1) / tiles;
-    DepthwiseTiles<R, S>::tile[size - 1](a, col);
-    col += size;
-  }
+void depthwise_rows(const DepthwiseArgs& a) noexcept {
+  DepthwiseSweep<R, S>(a).run(a.out_w);
 }
 
 void depthwise(const DepthwiseArgs& a) noexcept {
-  if (a.stride == 1) {
-    if (a.out_rows == 2)
-      depthwise_rows<2, 1>(a);
-    else
-      depthwise_rows<1, 1>(a);
-  } else {
-    if (a.out_rows == 2)
-      depthwise_rows<2, 2>(a);
-    else
-      depthwise_rows<1, 2>(a);
-  }
+  using Rows = void (*)(const DepthwiseArgs&) noexcept;
+  static constexpr Rows kRows[2][kMaxDepthwiseRows] = {
+      {depthwise_rows<1, 1>, depthwise_rows<2, 1>, depthwise_rows<3, 1>, depthwise_rows<4, 1>},
+      {depthwise_rows<1, 2>, depthwise_rows<2, 2>, depthwise_rows<3, 2>, depthwise_rows<4, 2>}};
+  kRows[a.stride - 1][a.out_rows - 1](a);
 }
 
 }  // namespace

@@ -60,11 +60,14 @@ struct LinearArgs {
 /// Output vectors of a panel of fully connected weights: eight chains hide the latency of two FMA units.
 inline constexpr int kLinearVectors = 8;
 
-/// A 3x3 depthwise convolution of one channel block, `out_rows` (1 or 2) rows of out_w pixels. The input is a list of
+/// Output rows of one call of the depthwise kernel: at most this many. More share more of their input rows.
+inline constexpr int kMaxDepthwiseRows = 4;
+
+/// A 3x3 depthwise convolution of one channel block, `out_rows` (1 to 4) rows of out_w pixels. The input is a list of
 /// row pointers, so padding rows cost nothing and nothing is copied: row i of the window is rows[i], (out_rows - 1) *
 /// stride + 3 of them, each pointing at the first window's left column; columns that pad the image are there and zero.
 struct DepthwiseArgs {
-  const float* rows[5] = {};       // [(out_w - 1) * stride + 3][V] each
+  const float* rows[(kMaxDepthwiseRows - 1) * 2 + 3] = {};  // [(out_w - 1) * stride + 3][V] each
   const float* weights = nullptr;  // [9][V] filter taps in row order, then [V] bias
   float* output = nullptr;         // [out_rows][output_row_stride]
   std::ptrdiff_t output_row_stride = 0;  // floats

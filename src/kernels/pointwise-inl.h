@@ -22,10 +22,15 @@ struct TilePixels {
 
   MNV2_INLINE TilePixels(const PixelMap& map, int pixel) : offsets(map.offsets) {
     float* first = map.data;
-    if (offsets != nullptr)
-      offsets += pixel;
-    else
+    if (offsets == nullptr) {
       first += std::ptrdiff_t{pixel} * V;
+    } else {
+      offsets += pixel;
+      if (offsets[M - 1] - offsets[0] == (M - 1) * V) {  // within a row
+        first += offsets[0];
+        offsets = nullptr;
+      }
+    }
 #pragma GCC unroll 8
     for (int n = 0; n < N; ++n) block[n] = first + n * map.block_stride;
   }
@@ -50,29 +55,33 @@ struct TilePixels {
 };
 
 /// C input channels, as many as one load of a pixel brings, or one: `x` is the first of them in the tile's first pixel,
-/// `w` its row of the weight panel. Per pixel one load serves C * N fused multiply-adds. Where C > 1, two pixels take
-/// turns, so that the multiply-adds of one accumulator are not neighbours.
+/// `w` its row of the weight panel.
 template <int C, int M, int N>
 MNV2_INLINE void multiply_channels_of_load(const float* x, const float* w, Vec (&acc)[M][N]) {
-  constexpr int kTurns = C == 1 ? 1 : 2;
   Vec weight[C][N];
 #pragma GCC unroll 4
   for (int c = 0; c < C; ++c)
 #pragma GCC unroll 8
     for (int n = 0; n < N; ++n) weight[c][n] = Vec::load(w + (c * N + n) * V);
+  if constexpr (C == 1) {
 #pragma GCC unroll 28
-  for (int first = 0; first < M; first += kTurns) {
-    const int end = first + kTurns < M ? first + kTurns : M;
-    Factors value[kTurns];
+    for (int m = 0; m < M; ++m) multiply_pixel(x + m * V, m, weight[0], acc[m]);
+  } else {
+    // Per pixel one load serves C * N multiply-adds. Two pixels take turns, so that the multiply-adds of one
+    // accumulator are not neighbours.
+#pragma GCC unroll 28
+    for (int first = 0; first < M; first += 2) {
+      const int end = first + 2 < M ? first + 2 : M;
+      Factors value[2];
 #pragma GCC unroll 2
-    for (int m = first; m < end; ++m)
-      value[m - first] = C == 1 ? Factors::load_one(x + m * V) : Factors::load(x + m * V);
+      for (int m = first; m < end; ++m) value[m - first] = Factors::load(x + m * V);
 #pragma GCC unroll 4
-    for (int c = 0; c < C; ++c)
+      for (int c = 0; c < C; ++c)
 #pragma GCC unroll 2
-      for (int m = first; m < end; ++m)
+        for (int m = first; m < end; ++m)
 #pragma GCC unroll 8
-        for (int n = 0; n < N; ++n) acc[m][n] = fma(value[m - first], c, weight[c][n], acc[m][n]);
+          for (int n = 0; n < N; ++n) acc[m][n] = fma(value[m - first], c, weight[c][n], acc[m][n]);
+    }
   }
 }
 
@@ -103,7 +112,7 @@ MNV2_INLINE void multiply_channels(const float* x, std::ptrdiff_t block_stride, 
 }
 
 template <int M, int N>
-void pointwise_tile(const PointwiseArgs& a, int pixel, Prefetch prefetch) noexcept {
+MNV2_INLINE void pointwise_tile(const PointwiseArgs& a, int pixel, Prefetch prefetch) {
   Vec acc[M][N];
   if (a.accumulate) {
     TilePixels<M, N>(a.output, pixel).for_each(
@@ -134,21 +143,31 @@ void pointwise_tile(const PointwiseArgs& a, int pixel, Prefetch prefetch) noexce
       [&](float* p, int m, int n) __attribute__((always_inline)) { acc[m][n].store(p); });
 }
 
-using PointwiseTile = void (*)(const PointwiseArgs&, int pixel, Prefetch) noexcept;
+/// `tiles` tiles of M pixels from `pixel` on.
+template <int M, int N>
+void pointwise_tiles(const PointwiseArgs& a, int pixel, int tiles, Prefetch prefetch) noexcept {
+  const std::ptrdiff_t tile_floats = std::ptrdiff_t{a.in_c / V * (V / 4)} * prefetch.lines * kLineFloats;
+  for (; tiles > 0; --tiles, pixel += M) {
+    pointwise_tile<M, N>(a, pixel, prefetch);
+    prefetch.next += tile_floats;
+  }
+}
 
-/// Tiles of N output vectors by their number of pixels: tile[m - 1] handles m pixels.
+using PointwiseRun = void (*)(const PointwiseArgs&, int pixel, int tiles, Prefetch) noexcept;
+
+/// Tiles of N output vectors by their number of pixels: run[m - 1] handles tiles of m pixels.
 template <int N, typename Sizes = std::make_integer_sequence<int, max_tile_pixels(N)>>
 struct PointwiseTiles;
 template <int N, int... I>
 struct PointwiseTiles<N, std::integer_sequence<int, I...>> {
-  static constexpr PointwiseTile tile[] = {pointwise_tile<I + 1, N>...};
+  static constexpr PointwiseRun run[] = {pointwise_tiles<I + 1, N>...};
 };
 
 /// Splits the pixels into the fewest tiles and makes these as equal as can be, so that none is left with few
 /// accumulators and the latency of its FMAs bare.
 template <int N>
 MNV2_INLINE void pointwise_panel(const PointwiseArgs& a) {
-  int tiles = (a.pixels + max_tile_pixels(N) - 1) / max_tile_pixels(N);
+  const int tiles = (a.pixels + max_tile_pixels(N) - 1) / max_tile_pixels(N);
   // Each tile fetches its share of the weights to come, spread over its channels, four at a time.
   const int steps = a.in_c / V * (V / 4);
   Prefetch prefetch{a.prefetch, 0};
@@ -156,13 +175,11 @@ MNV2_INLINE void pointwise_panel(const PointwiseArgs& a) {
     const std::ptrdiff_t shares = std::ptrdiff_t{tiles} * steps * kLineFloats;
     prefetch.lines = static_cast<int>((a.prefetch_floats + shares - 1) / shares);
   }
-  const std::ptrdiff_t tile_floats = std::ptrdiff_t{steps} * prefetch.lines * kLineFloats;
-  for (int pixel = 0; tiles > 0; --tiles) {
-    const int size = (a.pixels - pixel + tiles - 1) / tiles;
-    PointwiseTiles<N>::tile[size - 1](a, pixel, prefetch);
-    pixel += size;
-    if (prefetch.lines > 0) prefetch.next += tile_floats;
-  }
+  const int size = a.pixels / tiles;
+  const int larger = a.pixels % tiles;  // tiles of size + 1
+  if (larger > 0) PointwiseTiles<N>::run[size](a, 0, larger, prefetch);
+  prefetch.next += std::ptrdiff_t{larger} * steps * prefetch.lines * kLineFloats;
+  PointwiseTiles<N>::run[size - 1](a, larger * (size + 1), tiles - larger, prefetch);
 }
 
 void pointwise(const PointwiseArgs& a) noexcept {

@@ -48,9 +48,20 @@ struct Factors {
 
   static Factors load(const float* p) { return {{_mm512_set1_ps(*p)}}; }
   static Factors load_one(const float* p) { return load(p); }
+
+  /// *p * b + c, where the multiply-add itself reads and broadcasts *p: one operation for the front end less, one load
+  /// more for each use after the first. Left to itself the compiler would load the factor once for all its uses.
+  static Vec fma(const float* p, Vec b, Vec c) {
+    __asm__("vfmadd231ps %2%{1to16%}, %1, %0" : "+v"(c.v) : "v"(b.v), "m"(*p));
+    return c;
+  }
 };
 
-inline Vec fma(Factors a, int, Vec b, Vec c) { return fma(a.v, b, c); }
+/// In assembly, because GCC likes the forms that overwrite the factor and then moves and spills accumulators.
+inline Vec fma(Factors a, int, Vec b, Vec c) {
+  __asm__("vfmadd231ps %2, %1, %0" : "+v"(c.v) : "v"(b.v), "v"(a.v.v));
+  return c;
+}
 
 // Integer vectors for pixels. All operations stay within blocks of 16 bytes, so the same code serves any
 // width.

@@ -28,11 +28,7 @@ void stem_tile(const StemArgs& a, int pixel) noexcept {
 #pragma GCC unroll 2
     for (int n = 0; n < N; ++n) weight[n] = Vec::load(w + n * V);
 #pragma GCC unroll 28
-    for (int m = 0; m < M; ++m) {
-      const Factors value = Factors::load_one(x + m * S);
-#pragma GCC unroll 2
-      for (int n = 0; n < N; ++n) acc[m][n] = fma(value, 0, weight[n], acc[m][n]);
-    }
+    for (int m = 0; m < M; ++m) multiply_pixel(x + m * S, m, weight, acc[m]);
   }
   const Vec lo = Vec::set(a.clamp_min);
   const Vec hi = Vec::set(a.clamp_max);

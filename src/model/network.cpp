@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -57,20 +58,18 @@ struct Network::Impl {
 
 struct Workspace::Impl {
   ThreadPool pool;
-  AlignedBuffer planes;                      // [3][input_h + 2][input_row_stride], a zero border around each plane
-  std::array<AlignedBuffer, 2> activations;  // the input and the output of a block, in turn
+  AlignedBuffer memory;                // of what follows: large enough for huge pages
+  std::span<float> planes;             // [3][input_h + 2][input_row_stride], a zero border around each plane
+  std::array<float*, 2> activations;   // [activation_size] the input and the output of a block, in turn
   AlignedBuffer shared_depthwise;
   AlignedBuffer zero_row;
   AlignedBuffer features;  // [embedding vectors * V] pooled
   AlignedBuffer logits;    // [tail.groups][tail.logits_size]
-  std::vector<AlignedBuffer> thread_memory;
   RunContext context;
   int input_h, input_w, embedding_size;
 
   Impl(const Network::Impl& network, int threads)
       : pool(threads),
-        planes(network.plan.input_plane_stride * 3),
-        activations{AlignedBuffer(network.plan.activation_size), AlignedBuffer(network.plan.activation_size)},
         shared_depthwise(threads > 1 ? network.plan.shared_depthwise_size : 0),
         zero_row(network.plan.zero_row_size),
         features(padded(network.plan.tail.features, network.plan.lanes)),
@@ -85,13 +84,24 @@ struct Workspace::Impl {
         input_h(network.plan.input_h),
         input_w(network.plan.input_w),
         embedding_size(network.plan.tail.features) {
-    const std::size_t rows = padded(network.plan.rows_size, kCacheLine);
-    const std::size_t depthwise = padded(network.plan.depthwise_size, kCacheLine);
+    const NetworkPlan& plan = network.plan;
+    const std::size_t planes_size = plan.input_plane_stride * 3;
+    const std::size_t activation = padded(plan.activation_size, kCacheLine);
+    const std::size_t rows = padded(plan.rows_size, kCacheLine);
+    const std::size_t depthwise = padded(plan.depthwise_size, kCacheLine);
+    const std::size_t head = padded(plan.head_size, kCacheLine);
+    memory = AlignedBuffer(2 * activation + threads * (rows + depthwise + head) + planes_size);
+    float* next = memory.data();
+    const auto take = [&](std::size_t size) { return std::exchange(next, next + size); };
+    activations = {take(activation), take(activation)};
     for (int t = 0; t < threads; ++t) {
-      AlignedBuffer& memory = thread_memory.emplace_back(rows + depthwise + network.plan.head_size);
-      context.threads.push_back(
-          {.rows = memory.data(), .depthwise = memory.data() + rows, .head = memory.data() + rows + depthwise});
+      ThreadBuffers buffers;
+      buffers.rows = take(rows);
+      buffers.depthwise = take(depthwise);
+      buffers.head = take(head);
+      context.threads.push_back(buffers);
     }
+    planes = {take(planes_size), planes_size};
   }
 
   static constexpr std::size_t kCacheLine = 16;  // floats
@@ -223,8 +233,8 @@ void Network::forward(Workspace& workspace, std::span<float> logits) const {
   const RunContext& context = w.context;
   const NetworkPlan& plan = impl_->plan;
   const float* current = w.planes.data();
-  float* next = w.activations[0].data();
-  float* other = w.activations[1].data();
+  float* next = w.activations[0];
+  float* other = w.activations[1];
   const auto advance = [&] { current = std::exchange(next, std::exchange(other, next)); };
 
   if (!plan.stem.panels.empty()) {

@@ -24,6 +24,10 @@ constexpr int kChunkChannels = 96;
 // seldom.
 constexpr int kFilterChunkChannels = 384;
 
+// What the buffers of one image may take, in floats: 2 GiB. A model file of 100 KB can describe layers whose maps take
+// terabytes at the largest input; MobileNetV2 at 4096 x 4096 takes 600 MB.
+constexpr std::size_t kMaxBufferFloats = std::size_t{1} << 29;
+
 // Parts of the tail that threads can take: more serve more threads and cost more additions at the end.
 constexpr int kTailGroups = 16;
 
@@ -147,6 +151,8 @@ class Planner {
     if (block.expand) count(*block.expand, b.input, block.expand->in_c);
     count(block.depthwise, b.output, 9);
     count(block.project, b.output, block.project.in_c);
+    offsets_size_ += b.ring_offsets.size() + b.output.offsets.size();
+    check_buffers();
     TensorPlan output = b.output;
     plan_.blocks.push_back(std::move(b));
     return output;
@@ -184,6 +190,16 @@ class Planner {
     plan_.depthwise_size = std::max(plan_.depthwise_size, most_vectors * band);
     if (!b.banded && b.projected)
       plan_.shared_depthwise_size = std::max(plan_.shared_depthwise_size, b.hidden_vectors * band);
+  }
+
+  /// @throws Error{invalid_argument} when they would take more than kMaxBufferFloats.
+  void check_buffers() const {
+    const std::size_t floats = 2 * plan_.activation_size + plan_.rows_size + plan_.depthwise_size +
+                               plan_.shared_depthwise_size + offsets_size_;
+    if (floats > kMaxBufferFloats)
+      throw Error(ErrorCode::invalid_argument, "input size: " + std::to_string(plan_.input_h) + " x " +
+                                                   std::to_string(plan_.input_w) +
+                                                   " needs more than 2 GiB of memory with this network");
   }
 
   void plan_tail(const TensorPlan& features) {
@@ -249,6 +265,7 @@ class Planner {
   int lanes_;
   NetworkPlan plan_;
   ArenaLayout arena_;
+  std::size_t offsets_size_ = 0;  // entries of all offset tables, which are as large as maps
 };
 
 }  // namespace

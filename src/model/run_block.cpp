@@ -171,7 +171,9 @@ class BlockRun {
     for (int v = 0; v < vectors; ++v) {
       args.weights = context_.arena + chunk.depthwise + std::ptrdiff_t{first - chunk.first_vector + v} * 10 * lanes_;
       for (int y = rows.begin; y < rows.end; y += args.out_rows) {
-        args.out_rows = std::min(2, rows.end - y);
+        // As few calls as can be, of as equal height as can be.
+        const int calls = (rows.end - y + kernels::kMaxDepthwiseRows - 1) / kernels::kMaxDepthwiseRows;
+        args.out_rows = (rows.end - y + calls - 1) / calls;
         for (int i = 0; i < (args.out_rows - 1) * layer.stride + 3; ++i)
           args.rows[i] =
               input_row(first + v, y * layer.stride - b_.rows_before + i, ring + v * produced_block_) + first_column;

@@ -72,7 +72,7 @@ void bench_depthwise(const KernelTable& table, int size, int stride) {
            DepthwiseArgs args{.weights = weights.data(), .output = output.data(), .output_row_stride = out * lanes,
                               .out_w = out, .stride = stride, .clamp_min = 0, .clamp_max = 6};
            for (int y = 0; y < out_rows; y += args.out_rows) {
-             args.out_rows = std::min(2, out_rows - y);
+             args.out_rows = std::min(kMaxDepthwiseRows, out_rows - y);
              for (int i = 0; i < (args.out_rows - 1) * stride + 3; ++i) args.rows[i] = input.data() + (y * stride + i) * row;
              table.depthwise(args);
            }

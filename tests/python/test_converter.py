@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import unittest
 from typing import Any
 
-from converter_support import (SHARED, TOLERANCE, ConverterCase, forward, np, parse_model_file, random_network,
-                               strides_of, torch)
+from converter_support import (RUN_NETWORK, SHARED, TOLERANCE, ConverterCase, EngineCase, forward, np, parse_model_file,
+                               random_network, strides_of, torch)
 
-RUN_NETWORK = os.environ.get("MNV2_RUN_NETWORK")  # the C++ engine as a test tool
 SIZES = ((96, 96), (75, 61))
 
 CONFIGURATIONS: list[dict[str, Any]] = [
@@ -42,7 +39,7 @@ STATED_TABLES: list[list[list[float]]] = [
 ]
 
 
-class RandomNetworks(ConverterCase):
+class RandomNetworks(EngineCase):
     def check(self, options: dict[str, Any], *arguments: Any) -> None:
         network = random_network(len(repr(options)), **options)
         metadata, tensors = self.convert(network.state_dict(), *arguments)
@@ -57,27 +54,7 @@ class RandomNetworks(ConverterCase):
             self.compare(forward(metadata, tensors, images), expected, f"folded, {size}")
             if RUN_NETWORK:
                 for isa in self.isas():
-                    self.compare(self.run_engine(images, isa, expected.shape), expected, f"{isa}, {size}")
-
-    def compare(self, logits: np.ndarray, expected: np.ndarray, what: str) -> None:
-        self.assertEqual(logits.shape, expected.shape)
-        # What the network says must depend on the picture, or agreeing would mean little.
-        self.assertGreater(np.abs(expected[0] - expected[1]).max(), 1e-2 * np.abs(expected).max())
-        self.assertLessEqual(np.abs(logits - expected).max(), TOLERANCE * np.abs(expected).max(), what)
-
-    def isas(self) -> list[str]:
-        listed = subprocess.run([RUN_NETWORK, "--list-isas"], check=True, stdout=subprocess.PIPE, text=True)
-        names = listed.stdout.split()
-        self.assertTrue(names)
-        return names
-
-    def run_engine(self, images: torch.Tensor, isa: str, shape: tuple[int, ...]) -> np.ndarray:
-        source, result = self.folder / "in.f32", self.folder / "out.f32"
-        source.write_bytes(images.numpy().astype("<f4").tobytes())
-        size = "x".join(map(str, images.shape[2:]))
-        subprocess.run([RUN_NETWORK, str(self.output), "--isa", isa, "--threads", "2", "--size", size, str(source),
-                        str(result)], check=True)
-        return np.fromfile(result, "<f4").reshape(shape)
+                    self.compare(self.run_engine(images, expected.shape[1], isa, (2,)), expected, f"{isa}, {size}")
 
     def test_configurations(self) -> None:
         for options in CONFIGURATIONS:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from converter_support import ROOT, ConverterCase, convert_torchvision, parse_model_file, random_network, state, torch
+from converter_support import (ROOT, ConverterCase, convert_torchvision, mnv2_convert, parse_model_file, random_network, state,
+                               torch)
 
 THOUSAND = random_network(2, width_mult=0.1)  # 1000 classes
 
@@ -114,7 +115,7 @@ class Output(ConverterCase):
         self.assertEqual(len(data), 8 + length + sum(tensor.nbytes for tensor in tensors.values()))
         architecture = json.loads(metadata["architecture"])
         self.assertEqual((metadata["format"], metadata["format_version"], architecture["name"]),
-                         ("mnv2-classify", "1", "mobilenet_v2"))
+                         ("mnv2-classify", "2", "mobilenet_v2"))
         self.assertEqual((len(architecture["blocks"]), architecture["blocks"][0]["expand"]), (17, None))
         self.assertEqual(architecture["stem"], {"kind": "conv", "in_channels": 3, "out_channels": 8, "kernel": 3, "stride": 2,
                                                 "clamp": [0, 6]})
@@ -131,7 +132,7 @@ class Output(ConverterCase):
 
     def test_what_was_written_is_compared(self) -> None:
         path = self.save(state())
-        write = convert_torchvision.write_model_file
+        write = mnv2_convert.write_model_file
         for spoil in (lambda metadata, tensors: tensors["head.bias"].__setitem__(3, 7.0),
                       lambda metadata, tensors: metadata.__setitem__("source", "?"),
                       lambda metadata, tensors: tensors.__setitem__("head.weight", tensors["head.weight"].reshape(-1)),
@@ -141,7 +142,7 @@ class Output(ConverterCase):
                 spoil(metadata, tensors)
                 write(target, metadata, tensors)
 
-            with mock.patch.object(convert_torchvision, "write_model_file", spoiled):
+            with mock.patch.object(mnv2_convert, "write_model_file", spoiled):
                 self.assert_refused(path, "read back other")
 
     def test_nothing_half_written(self) -> None:
@@ -193,7 +194,10 @@ class CommandLine(unittest.TestCase):
         for arguments in ([], ["--output"], ["--output", "x", "--weights", "IMAGENET1K_V3"], ["--output", "x", "--resize", "0"],
                           ["--output", "x", "--weights", "DEFAULT", "--checkpoint", "y"], ["--output", "x", "--crop", "-1"],
                           ["--output", "x", "surplus"], ["--out", "x"], ["--output", "x", "--crop", "4097"],
-                          ["--output", "x", "--resize", "16385"], ["--output", "x", "--crop", "\u0663"]):
+                          ["--output", "x", "--resize", "16385"], ["--output", "x", "--crop", "\u0663"],
+                          ["--output", "x", "--mean", "1,2"], ["--output", "x", "--std", "a,b,c"],
+                          ["--output", "x", "--bn-eps", "-1"], ["--output", "x", "--arch", "resnet"],
+                          ["--output", "x", "--padding", "1"], ["--output", "x", "--activation", "tanh"]):
             result = self.run_script(*arguments)
             self.assertEqual((result.returncode, result.stdout), (2, ""), arguments)
             self.assertIn("usage: convert_torchvision.py", result.stderr)

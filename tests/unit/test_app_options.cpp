@@ -79,7 +79,7 @@ TEST_CASE("what contradicts itself or lacks its value is refused") {
   CHECK(usage_error({"-q", "-v", "x"}) != "accepted");
   CHECK(usage_error({"-k"}) == "--top-k: its value is missing");
   CHECK(usage_error({"--bench=3"}) == "--bench takes no value");
-  CHECK(usage_error({"-f", "xml", "x"}) == "--format: 'xml' is unknown, expected json, jsonl or text");
+  CHECK(usage_error({"-f", "xml", "x"}) == "--format: 'xml' is unknown, expected json, jsonl, csv or text");
 }
 
 TEST_CASE("the layout follows the format, the number of inputs and the terminal") {

@@ -17,7 +17,7 @@ struct DepthwiseCase {
   Values values = Values::ordinary;
 };
 
-/// One channel block of an h x w map with one channel short of a full vector, row pair by row pair.
+/// One channel block of an h x w map with one channel short of a full vector, one to four rows at a time.
 std::string run_depthwise(const KernelTable& table, const DepthwiseCase& c, std::uint32_t seed) {
   const int lanes = table.lanes, channels = lanes - 1;
   RandomFloats random(seed);
@@ -37,7 +37,7 @@ std::string run_depthwise(const KernelTable& table, const DepthwiseCase& c, std:
   GuardedOutput output(out_h * out_row);
   for (int y = 0; y < out_h;) {
     DepthwiseArgs args{.weights = packed.data(), .output = output.data() + y * out_row, .output_row_stride = out_row,
-                       .out_rows = std::min(1 + static_cast<int>(seed % 2), out_h - y), .out_w = out_w,
+                       .out_rows = std::min(1 + static_cast<int>((seed + y) % kMaxDepthwiseRows), out_h - y), .out_w = out_w,
                        .stride = c.stride, .clamp_min = c.clamp_min, .clamp_max = c.clamp_max};
     for (int i = 0; i < (args.out_rows - 1) * c.stride + 3; ++i) {
       const int in_y = y * c.stride - 1 + i;

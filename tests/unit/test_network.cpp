@@ -217,6 +217,18 @@ TEST_CASE("network: MobileNetV2 1.0 at 224") {
   check(architecture, 224, 224, 9);
 }
 
+TEST_CASE("network: small files that ask for huge buffers are refused before any is there") {
+  const std::vector<BlockSpec> many(1000, {.expand = 1, .out_c = 1, .stride = 1});
+  const TempDir dir;
+  for (const Architecture& architecture :
+       {make_architecture(1, many, 1, 1), make_architecture(300, {{2, 1, 1}}, 1, 1),
+        make_architecture(1, {{1, 300, 1}}, 1, 1)}) {
+    const Model model = build(dir, architecture);
+    CHECK(Network(model, {.input_h = 64, .input_w = 64}).num_classes() == 1);
+    REQUIRE_THROWS_AS(Network(model, {.input_h = 4096, .input_w = 4096}), Error);
+  }
+}
+
 TEST_CASE("network: timed runs give the same result and a time for every layer") {
   const TempDir dir;
   const Network network(build(dir, make_architecture(8, {{1, 8, 2}, {6, 12, 2}, {1, 12, 1}, {6, 12, 1}}, 24, 6)),

@@ -83,7 +83,9 @@ PipelineResult run_bench(const Engine& engine, const Plan& plan, Output& output)
       log_warning("--compare: not alike: " + difference);
   }
   output.write(format_report(report, plan.layout));
-  return result();
+  PipelineResult measured = result();
+  measured.complete = true;
+  return measured;
 }
 
 }  // namespace mnv2::app

@@ -12,8 +12,8 @@
 namespace mnv2::image {
 namespace {
 
-/// OpenCV's own limit (CV_IO_MAX_IMAGE_WIDTH and _HEIGHT).
-constexpr int kMaxSide = 1 << 20;
+/// libpng's limit (PNG_USER_WIDTH_MAX and _HEIGHT_MAX); OpenCV's own is 2^20 (CV_IO_MAX_IMAGE_WIDTH and _HEIGHT).
+constexpr int kMaxSide = 1'000'000;
 
 [[noreturn]] void out_of_memory(const Header& header) {
   throw Error(ErrorCode::out_of_memory, "no memory for " + std::to_string(header.width) + " x " +
