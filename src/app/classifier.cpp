@@ -4,6 +4,7 @@
 #include <cmath>
 #include <exception>
 #include <new>
+#include <span>
 #include <utility>
 
 #include "app/image/decode.h"
@@ -65,7 +66,8 @@ void Classifier::classify_file(const std::string& path, const Needs& needs, Resu
   timings.inference_ms = stopwatch.lap_ms();
 
   // Weights are finite, but sums of huge ones need not be; a NaN would be neither a probability nor JSON.
-  if (!std::all_of(outputs_.begin(), outputs_.end(), [](float logit) { return std::isfinite(logit); }))
+  const std::span<const float> outputs = outputs_.empty() ? workspace_.embedding() : outputs_;
+  if (!std::all_of(outputs.begin(), outputs.end(), [](float output) { return std::isfinite(output); }))
     throw Error(ErrorCode::invalid_model, "the network's outputs for this image are not finite numbers");
   softmax(outputs_, outputs_);
 
@@ -74,6 +76,7 @@ void Classifier::classify_file(const std::string& path, const Needs& needs, Resu
   record.height = decoded.view.height;
   record.orientation = decoded.orientation;
   record.warnings = std::move(decoded.warnings);
+  record.has_classes = !outputs_.empty();
   for (const Prediction& prediction : top_k(outputs_, plan_.top_k)) {
     if (prediction.probability < plan_.min_prob) break;  // those that follow are less probable still
     record.top.push_back(

@@ -25,7 +25,7 @@ constexpr char kUsage[] = "\nUsage: mnv2-classify [FLAGS] FILE-OR-FOLDER...\n";
 
 constexpr char kConclusion[] =
     R"(
-Results go to stdout: one record for each input, in the order given, also for a file that cannot be
+Results go to stdout or --output: one record for each input, in the order given, also for a file that cannot be
 classified ("status":"error"). Messages go to stderr.
 Exit status: 0 all good, 1 some input failed, 2 usage, 3 the model cannot be used,
 130 or 143 stopped by a signal.

@@ -49,6 +49,7 @@ CLI::Option* add_choice(CLI::App& app, const std::string& name, Target& target,
 constexpr int kMaxInt = std::numeric_limits<int>::max();
 // The engine takes inputs up to 4096 pixels, the resize up to 16384.
 constexpr int kMaxCrop = 4096;
+constexpr int kMinInputSize = 32;  // the networks' strides make 1 pixel of it
 constexpr int kMaxResize = 16384;
 constexpr int kMaxThreads = 1024;
 constexpr int kMaxBatch = 65536;
@@ -124,6 +125,9 @@ void add_flags(CLI::App& app, Options& options) {
   add_number<int>(app, "--crop", options.crop, 1, kMaxCrop,
                   "side of the square that the network sees (the model's)")
       ->type_name("PIXELS");
+  add_number<int>(app, "--input-size", options.input_size, kMinInputSize, kMaxCrop,
+                  "another crop than the model's, and the resize in proportion")
+      ->type_name("PIXELS");
   app.add_flag("--no-exif", options.no_exif, "do not turn images upright by their EXIF orientation")
       ->disable_flag_override();
   add_number<std::int64_t>(app, "--max-pixels", options.max_pixels, 1,
@@ -141,12 +145,13 @@ void add_flags(CLI::App& app, Options& options) {
   app.add_option("--isa", options.isa, "instruction set (the best here); also $MNV2_ISA")->type_name("NAME");
 
   app.option_defaults()->group("Modes");
+  app.add_flag("--summary", options.summary, "the layers of the model, their shapes and what they cost")
+      ->disable_flag_override();
   app.add_flag("--eval", options.eval,
                "how often the model is right, on folders with a folder for each class")
       ->disable_flag_override();
-  app.add_option(
-         "--truth", options.truth,
-         "with --eval: a CSV file with a path, relative to the folder given or its own, and a class")
+  app.add_option("--truth", options.truth,
+                 "with --eval: a CSV file with a path, relative to the folder given or its own, and a class")
       ->type_name("FILE");
   app.add_flag("--bench", options.bench, "measure the speed, on the images given or on a made-up one")
       ->disable_flag_override();

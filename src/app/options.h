@@ -49,11 +49,14 @@ struct Options {
 
   std::optional<int> resize;  // pixels
   std::optional<int> crop;    // pixels
+  std::optional<int> input_size;  // pixels
   bool no_exif = false;
   std::int64_t max_pixels = 178'956'970;  // as Pillow
 
   std::vector<int> threads;  // empty: by the machine; several only for --bench
   std::optional<std::string> isa;
+
+  bool summary = false;
 
   bool eval = false;
   std::optional<std::string> truth;

@@ -56,6 +56,7 @@ struct Plan {
   std::optional<std::string> labels;
   std::optional<int> resize;  // pixels, instead of the model's
   std::optional<int> crop;
+  std::optional<int> input_size = {};  // a crop that takes the resize with it
 
   int top_k = 5;
   Layout layout = Layout::json_lines;
@@ -78,6 +79,8 @@ struct Plan {
   int affinity_cpus = 1;  // for --bench to state
   std::optional<double> quota_cpus;
   Isa isa = Isa::portable;
+
+  bool summary = false;
 
   bool eval = false;
   std::optional<std::string> truth = {};  // a table; without, folders are named by classes

@@ -30,6 +30,7 @@
 #include "app/results/output.h"
 #include "app/results/plan_outputs.h"
 #include "app/signals.h"
+#include "app/summary/summary.h"
 #include "mnv2/error.h"
 
 namespace mnv2::app {
@@ -137,11 +138,18 @@ int classify_inputs(const Engine& engine, const Plan& plan, Destination& destina
   return exit_status(result, outcome);
 }
 
+std::string summary_text(const Plan& plan) {
+  const Model model = Model::load(find_model(plan.model));
+  const int side = choose_preprocessing(model, plan).crop;
+  return format_summary(summarize(model, side, side), plan.layout);
+}
+
 int run_plan(const Plan& plan, Output& output) {
   log_info("instruction set " + std::string(isa_name(plan.isa)) + ", " + std::to_string(plan.threads) +
            (plan.threads == 1 ? " thread" : " threads"));
   std::optional<Engine> engine;
   try {
+    if (plan.summary) return print(summary_text(plan), output);
     engine.emplace(load_engine(plan));
   } catch (const ModelNotFound& e) {
     log_error(e.what(), e.details());

@@ -324,7 +324,7 @@ class Resume(OutputCase):
             cuts = {0, 1, first - 2, first - 1, first, first + 1, len(whole) - 1, len(whole)}
             for place in (b"\nline.png", b"\r\n.png", b"te,s.png", b"path_base64", b"\xff"):
                 found = whole.find(place)
-                cuts |= {c for c in range(found - 2, found + 8)} if found > 0 else set()
+                cuts |= set(range(found - 1, found + len(place) + 1, 2)) if found > 0 else set()
             for cut in sorted(cuts):
                 with self.subTest(form=form, cut=cut):
                     target.write_bytes(whole[:cut])
@@ -470,6 +470,20 @@ class Embeddings(OutputCase):
             self.assertRegex(self.run_program(*flags, path, status=2, cwd=self.folder)[1], "--embeddings")
         self.assertEqual(self.names(), ["a.png"])
 
+    def test_a_model_without_classifier(self):
+        model, path = str(self.folder / "features"), self.make("a.png")
+        subprocess.run([MAKE_MODEL, model, "--features"], check=True)
+        _, err = self.run_program("-m", model, path, status=3)
+        self.assertIn("--embeddings", err)
+        target = self.folder / "x.npy"
+        (record,) = self.records("-m", model, "--embeddings", str(target), path)
+        self.assertEqual((record["status"], "top" in record), ("ok", False))
+        self.assertEqual([len(row) for row in self.array(target)], [20])
+        header, row = rows_of(self.out("-m", model, "-f", "csv", "--embeddings", str(target), path))
+        self.assertEqual((header[:5], row[:2]), (["path", "status", "width", "height", "error_code"], [path, "ok"]))
+        self.assertIn("--sort-into", self.run_program("-m", model, "--embeddings", "x", "--sort-into", "y", path, status=2)[1])
+        self.out("-m", model, "--bench", "--bench-seconds", "0.01")
+
     def test_features_of_pytorch(self):
         weights, photos = SHARED / "weights/mobilenet_v2.pth", SHARED / "images/dev"
         crops = SHARED / "reference/dev_crops_u8.npy"
@@ -499,6 +513,18 @@ class Embeddings(OutputCase):
         found = numpy.load(target)
         self.assertEqual(found.shape, (5, 1280))
         self.assertLess(numpy.abs(found - expected).max(), 1e-4 * numpy.abs(expected).max())
+
+
+class Readme(OutputCase):
+    def test_commands(self):
+        readme = (pathlib.Path(__file__).resolve().parents[2] / "README.md").read_text()
+        section = readme.split("### Where results go")[1].split("###")[0]
+        commands = [line.split()[1:] for line in section.splitlines() if line.startswith("    build/mnv2-classify ")]
+        self.assertEqual(len(commands), 5)
+        self.make_folder(3)
+        for command in commands:
+            self.run_program(*command, status=0, cwd=self.folder)
+        self.assertEqual(self.names(), ["features.index.csv", "features.npy", "photos", "results.csv", "results.jsonl", "sorted"])
 
 
 class Sort(OutputCase):

@@ -39,9 +39,9 @@ Json to_json(const Record& record) {
   json["height"] = record.height;
   if (record.orientation != 1) json["orientation"] = record.orientation;
   if (!record.warnings.empty()) json["warnings"] = record.warnings;
-  Json& top = json["top"] = Json::array();
+  if (record.has_classes) json["top"] = Json::array();
   for (const LabeledPrediction& prediction : record.top)
-    top.push_back(
+    json["top"].push_back(
         {{"index", prediction.index}, {"label", prediction.label}, {"probability", prediction.probability}});
   if (record.timings) json["timings_ms"] = to_json(*record.timings);
   return json;
