@@ -14,17 +14,21 @@ from pathlib import Path
 from typing import Optional, Sequence
 
 from mnv2_peers_chart import ChartError, check_chart, draw_chart, write_chart
-from mnv2_peers_contestants import (PEERS, ROOT, SYSTEM_PYTHON, Missing, PeersError, build_worker, find_ours,
-                                    find_peers, install_commands, look_around, read_model_facts, run_loudly)
-from mnv2_peers_inference import InferenceResult, OutputsDiffer, measure_inference
+from mnv2_peers_cold import ColdResult, find_programs, find_whole_peers, measure_cold_start
+from mnv2_peers_contestants import (PEERS, ROOT, SYSTEM_PYTHON, Missing, ModelFacts, PeersError, Tools, build_worker,
+                                    export_onnx, find_ours, find_peers, install_commands, look_around,
+                                    read_model_facts, run_loudly)
+from mnv2_peers_inference import InferenceResult, OutputsDiffer, measure_inference, show_progress
 from mnv2_peers_machine import describe_machine, load_average, look_before
 from mnv2_peers_protocol import WorkerError
-from mnv2_peers_report import Circumstances, chart_groups, json_report, text_report
+from mnv2_peers_report import Circumstances, chart_groups, cold_chart_group, json_report, text_report
 
 DEFAULT_MODEL = ROOT / "models" / "mobilenet_v2.safetensors"
 SHARED_CHECKPOINT = ROOT.parent / "shared" / "weights" / "mobilenet_v2.pth"
 ROUNDS, QUICK_ROUNDS = 40, 5
 RUNS, QUICK_RUNS = 10, 3
+COLD_RUNS, QUICK_COLD_RUNS = 20, 5
+SHARED_PHOTOS = ROOT.parent / "shared" / "images" / "dev"
 MAX_THREADS = 1024
 EPILOG = """\
 The checkpoint is --checkpoint, $MNV2_CHECKPOINT, or ../shared/weights/mobilenet_v2.pth; the model file must come from
@@ -86,6 +90,13 @@ def parse_arguments(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
     parser.add_argument("--runs-per-round", type=positive, metavar="N", help=f"runs in a turn (default: {RUNS})")
     parser.add_argument("--quick", action="store_true",
                         help=f"{QUICK_ROUNDS} rounds of {QUICK_RUNS} runs: to see that it works")
+    parser.add_argument("--cold-start", action="store_true",
+                        help="also time whole processes for one photo, with the most of --threads")
+    parser.add_argument("--program", type=Path, metavar="FILE", action="append",
+                        help="a build of mnv2-classify for --cold-start, may be repeated; the first is what the others "
+                             "are compared with (default: build/package/mnv2-classify, build/mnv2-classify)")
+    parser.add_argument("--photo", type=Path, metavar="FILE",
+                        help="for --cold-start (default: the first of ../shared/images/dev, or a drawn picture)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all times and statistics")
     parser.add_argument("--chart", type=chart_path, metavar="FILE", help="write a bar chart, .svg or .png")
     parser.add_argument("--install", action="store_true",
@@ -121,7 +132,7 @@ def compare(options: argparse.Namespace) -> None:
     tools = look_around(default_python(), cache)
     if options.install:
         png = options.chart is not None and options.chart.suffix == ".png"
-        for command in install_commands(tools, options.peers, png, build=options.worker is None):
+        for command in install_commands(tools, options.peers, png, options.worker is None, options.cold_start):
             run_loudly(command)
         tools = look_around(tools.python, cache)
     worker = options.worker or build_worker(ROOT / "build" / "peers")
@@ -133,15 +144,50 @@ def compare(options: argparse.Namespace) -> None:
         contestants += found
     contestants.sort(key=lambda contestant: contestant.threads)
     for one in missing:
-        print(f"compare_peers.py: {one}", file=sys.stderr)
+        tell(one)
 
+    cold = measure_cold(options, tools, facts, missing) if options.cold_start else None
     load, busy_before = load_average(), look_before()
     with tempfile.TemporaryDirectory(prefix="mnv2-peers-") as folder:
         result = measure_inference(contestants, facts, Path(folder), options.rounds, options.runs_per_round)
     circumstances = Circumstances(
         describe_machine(), datetime.datetime.now().astimezone().isoformat(timespec="seconds"), options.model.name,
         f"{facts.width}x{facts.height}", options.rounds, options.runs_per_round, load, busy_before, result.busy_share)
-    write_reports(options, circumstances, result, missing)
+    write_reports(options, circumstances, result, missing, cold)
+
+
+def tell(missing: Missing) -> None:
+    print(f"compare_peers.py: {missing}", file=sys.stderr)
+
+
+def measure_cold(options: argparse.Namespace, tools: Tools, facts: ModelFacts, missing: list[Missing]) -> ColdResult:
+    """The cold start section; adds to `missing`."""
+    threads = max(options.threads)
+    with tempfile.TemporaryDirectory(prefix="mnv2-photo-") as folder:
+        photo = find_photo(options.photo, Path(folder)).resolve()
+        contestants = find_programs(options.program, options.model.resolve(), photo, threads)
+        if options.peers:
+            checkpoint = find_checkpoint(options.checkpoint).resolve()
+            onnx = export_onnx(tools, checkpoint, facts) if {"onnxruntime", "opencv"} & set(options.peers) else None
+            peers, lacking = find_whole_peers(tools, options.peers, checkpoint, onnx, facts, photo, threads)
+            contestants += peers
+            missing += lacking
+            for one in lacking:
+                tell(one)
+        runs = QUICK_COLD_RUNS if options.quick else COLD_RUNS
+        return measure_cold_start(contestants, photo, runs, show_progress(runs))
+
+
+def find_photo(given: Optional[Path], folder: Path) -> Path:
+    if given is not None:
+        if not given.is_file():
+            raise PeersError(f"{given}: no such photo")
+        return given
+    photos = sorted(path for path in SHARED_PHOTOS.glob("*") if path.suffix.lower() in (".jpg", ".jpeg"))
+    if photos:
+        return photos[0]
+    run_loudly([sys.executable, str(ROOT / "scripts" / "draw_sample.py"), str(folder / "sample.png")])
+    return folder / "sample.png"
 
 
 def check_outputs(options: argparse.Namespace) -> None:
@@ -154,17 +200,18 @@ def check_outputs(options: argparse.Namespace) -> None:
 
 
 def write_reports(options: argparse.Namespace, circumstances: Circumstances, result: InferenceResult,
-                  missing: Sequence[Missing]) -> None:
-    print(text_report(circumstances, result, missing), flush=True)
+                  missing: Sequence[Missing], cold: Optional[ColdResult]) -> None:
+    print(text_report(circumstances, result, missing, cold), flush=True)
     if options.json is not None:
-        content = json.dumps(json_report(circumstances, result, missing), indent=1) + "\n"
+        content = json.dumps(json_report(circumstances, result, missing, cold), indent=1) + "\n"
         options.json.write_text(content, encoding="utf-8")
     if options.chart is not None:
         title = f"{options.model.stem} {circumstances.size}, float32, one image"
         footer = [circumstances.machine.cpu, f"{circumstances.rounds} rounds in turn, {circumstances.date[:10]}; "
                   "x: times our engine's, median over rounds"]
+        groups = chart_groups(result.measured) + ([cold_chart_group(cold)] if cold else [])
         write_chart(options.chart, draw_chart(title, "Median milliseconds of inference, less is better",
-                                              chart_groups(result.measured), footer))
+                                              groups, footer))
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:

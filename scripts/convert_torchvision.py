@@ -65,14 +65,14 @@ def parse_side(text: str, limit: int) -> int:
     return int(text)
 
 
-def parse_channels(text: str) -> tuple[float, float, float]:
-    """Three numbers R,G,B."""
+def parse_channels(text: str, above: float) -> tuple[float, float, float]:
+    """Three finite numbers R,G,B above `above`."""
     try:
         values = tuple(float(part) for part in text.split(","))
     except ValueError:
         values = ()
-    if len(values) != 3 or not all(math.isfinite(value) for value in values):
-        raise argparse.ArgumentTypeError(f"{text!r}, expected three numbers R,G,B")
+    if len(values) != 3 or not all(above < value < math.inf for value in values):
+        raise argparse.ArgumentTypeError(f"{text!r}, expected three finite numbers R,G,B{' above 0' * (above == 0)}")
     return values  # type: ignore[return-value]
 
 
@@ -129,8 +129,8 @@ def parse_arguments(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
     preprocessing.add_argument("--crop", type=partial(parse_side, limit=MAX_CROP), metavar="N",
                                help="side of the central crop, in pixels (224)")
     preprocessing.add_argument("--interpolation", choices=INTERPOLATIONS, help="(bilinear; for timm's layouts bicubic)")
-    for name in ("mean", "std"):
-        preprocessing.add_argument(f"--{name}", type=parse_channels, metavar="R,G,B",
+    for name, above in (("mean", -math.inf), ("std", 0.0)):
+        preprocessing.add_argument(f"--{name}", type=partial(parse_channels, above=above), metavar="R,G,B",
                                    help="for values from 0 to 1 (ImageNet's; for timm's mobilenetv1 0.5,0.5,0.5)")
     return parser.parse_args(arguments)
 

@@ -6,10 +6,11 @@ import hashlib
 import inspect
 import io
 import pickle
+import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any, Iterable, Sequence
 
 import numpy as np
 
@@ -23,6 +24,9 @@ FLOAT_DTYPES = ("torch.float16", "torch.bfloat16", "torch.float32", "torch.float
 # DataParallel, torch.compile and the attribute under which training code keeps a network put a name in front of all names.
 ADDED_PREFIXES = ("module.", "_orig_mod.")
 WRAPPERS = ("model.", "net.", "network.", "backbone.")
+# What torch.ao.quantization adds to the names, or makes of them.
+QUANTISED = re.compile(r"(^|\.)(scale|zero_point|_packed_params|activation_post_process|weight_fake_quant|fake_quant_enabled)"
+                       r"(\.|$)")
 ADVICE = "save the weights alone: torch.save(model.state_dict(), FILE)"
 
 
@@ -47,6 +51,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     data = Path(path).read_bytes()
     try:
         state = _find_state_dict(_load_objects(data))
+        refuse_quantised(state)
         names = without_wrappers(list(state))
         tensors = {names[name]: to_float64(name, value, len(data)) for name, value in state.items()}
     except CheckpointError as error:
@@ -71,6 +76,14 @@ def _without_added(name: str) -> str:
     while name.startswith(ADDED_PREFIXES):
         name = name[name.index(".") + 1:]
     return name
+
+
+def refuse_quantised(names: Iterable[str]) -> None:
+    """Raises CheckpointError when `names` are those of a network that is quantised or prepared for it."""
+    for name in names:
+        if QUANTISED.search(name):
+            raise CheckpointError(f"{name}: a quantised network, or one prepared for it; convert the float network instead, "
+                              "as it was before fuse_model() and prepare()")
 
 
 def _find_state_dict(loaded: Any) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Callable, Mapping, Optional, Sequence, Union
 
 import numpy as np
 
-from mnv2_fold import fold
-from mnv2_known_layouts import LAYOUTS, recognise, refuse_quantised
+from mnv2_checkpoint import refuse_quantised
+from mnv2_fold import count_source_parameters, fold
+from mnv2_known_layouts import LAYOUTS, recognise
 from mnv2_labels import LabelsError, imagenet_labels, read_labels
 from mnv2_layouts import Layout, Recognised
 from mnv2_model_file import (Architecture, ConversionError, Preprocessing, make_metadata, read_model_file,
@@ -102,6 +103,7 @@ def write_network(output: Path, tensors: Mapping[str, np.ndarray], recognised: R
                   source_sha256: Optional[str] = None, check: Optional[Check] = None) -> Converted:
     """Folds `tensors` and writes the model file. Raises ConversionError."""
     folded = fold(tensors, recognised)
+    recognised = count_source_parameters(tensors, recognised)
     metadata = make_metadata(recognised.architecture, preprocessing, labels, source, source_sha256)
     size = _write_checked(output, metadata, folded, check)
     return Converted(output, size, sum(tensor.size for tensor in folded.values()), recognised, preprocessing, labels)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Mapping
 
 import numpy as np
 
 from mnv2_layouts import Origin, Recognised
-from mnv2_model_file import ConversionError
+from mnv2_model_file import ConversionError, Layer
 
 
 class FoldError(ConversionError):
@@ -31,6 +32,23 @@ def fold(tensors: Mapping[str, np.ndarray], recognised: Recognised) -> dict[str,
             folded[f"{name}.{part}"] = single
         assert bias.shape == (layer.out_channels,)
     return folded
+
+
+def count_source_parameters(tensors: Mapping[str, np.ndarray], recognised: Recognised) -> Recognised:
+    """`recognised` with each layer's trainable parameters as PyTorch counts them: weight, bias, BatchNorm's two."""
+    def counted(name: str, layer: Layer) -> Layer:
+        origin = recognised.origins[name]
+        parts = [f"{origin.conv}.weight", f"{origin.conv}.bias"]
+        if origin.bn is not None:
+            parts += [f"{origin.bn}.weight", f"{origin.bn}.bias"]
+        return replace(layer, source_parameters=sum(tensors[part].size for part in parts if part in tensors))
+
+    layers = {name: counted(name, layer) for name, layer in recognised.architecture.layers()}
+    architecture = recognised.architecture
+    blocks = tuple(replace(block, expand=layers.get(f"blocks.{i}.expand"), depthwise=layers[f"blocks.{i}.depthwise"],
+                           project=layers[f"blocks.{i}.project"]) for i, block in enumerate(architecture.blocks))
+    return replace(recognised, architecture=replace(architecture, stem=layers["stem"], blocks=blocks,
+                                                    head=layers.get("head"), classifier=layers.get("classifier")))
 
 
 def _fold_layer(tensors: Mapping[str, np.ndarray], origin: Origin) -> tuple[np.ndarray, np.ndarray]:

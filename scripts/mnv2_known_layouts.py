@@ -7,7 +7,7 @@ is a function that takes its tensors in order of execution, and an entry of LAYO
 from __future__ import annotations
 
 import re
-from typing import Iterable, Mapping, Optional
+from typing import Mapping, Optional
 
 import numpy as np
 
@@ -25,9 +25,6 @@ BIASED = BlockForm(expand=("conv_1", "bn_1"), depthwise=("conv_2_dw", "bn_2"), p
 SEPARABLE = BlockForm(depthwise=("depthwise.0", "depthwise.1"), project=("pointwise.0", "pointwise.1"))
 TIMM_EXPANDED = BlockForm(expand=("conv_pw", "bn1"), depthwise=("conv_dw", "bn2"), project=("conv_pwl", "bn3"))
 TIMM_SEPARABLE = BlockForm(depthwise=("conv_dw", "bn1"), project=("conv_pw", "bn2"))
-# What torch.ao.quantization adds to the names, or makes of them.
-QUANTISED = re.compile(r"(^|\.)(scale|zero_point|_packed_params|activation_post_process|weight_fake_quant|fake_quant_enabled)"
-                       r"(\.|$)")
 
 
 def _last_index(tensors: Tensors, pattern: str, default: int) -> int:
@@ -150,30 +147,28 @@ LAYOUTS = {layout.name: layout for layout in (
 )}
 
 
-def refuse_quantised(names: Iterable[str]) -> None:
-    """Raises LayoutError when `names` are those of a network that is quantised or prepared for it."""
-    for name in names:
-        if QUANTISED.search(name):
-            raise LayoutError(f"{name}: a quantised network, or one prepared for it; convert the float network instead, "
-                              "as it was before fuse_model() and prepare()")
-
-
 def recognise(tensors: Mapping[str, np.ndarray], settings: Settings = Settings(), arch: Optional[str] = None) -> Recognised:
     """The network that a state_dict holds; `arch` names the entry of LAYOUTS to use whatever the names look like.
 
     Raises LayoutError naming the tensor that does not fit.
     """
-    refuse_quantised(tensors)
-    layout = _choose(tensors) if arch is None else LAYOUTS[arch]
+    # A fused network has biases in place of its BatchNorms.
+    advice = "" if any(name.endswith(".running_var") for name in tensors) else (
+        "; no BatchNorm is there: if this network was fused, convert it as it was before fuse_model()")
+    layout = LAYOUTS[arch] if arch is not None else _choose(tensors)
+    if layout is None:
+        known = ", ".join(f"{layout.title} ({layout.marker})" for layout in LAYOUTS.values())
+        raise LayoutError(f"no layout that is known; the checkpoint begins with {Tensors(tensors).first()}, expected one of "
+                          f"{known}{advice}")
     try:
         return read_layout(layout, tensors, settings)
     except LayoutError as error:
         why = "the closest of the known layouts" if arch is None else f"as --arch {arch} wants"
-        raise LayoutError(f"not a {layout.title}, {why}: {error}{_advice(tensors)}") from None
+        raise LayoutError(f"not a {layout.title}, {why}: {error}{advice}") from None
 
 
-def _choose(tensors: Mapping[str, np.ndarray]) -> Layout:
-    """The layout that has these names, or the one that most of them are from."""
+def _choose(tensors: Mapping[str, np.ndarray]) -> Optional[Layout]:
+    """The layout that has these names, or the one that most of them are from; None when that is not even half of them."""
     marked = [layout for layout in LAYOUTS.values() if layout.marker in tensors]
     if {layout.name for layout in marked} == {"timm-mobilenetv2", "timm-mobilenetv1"}:
         inverted = any(".conv_pwl." in name for name in tensors)
@@ -181,15 +176,4 @@ def _choose(tensors: Mapping[str, np.ndarray]) -> Layout:
     matches = {layout.name: sum(bool(re.match(layout.names, name, re.ASCII)) for name in tensors)
                for layout in marked or LAYOUTS.values()}
     best = max(matches, key=matches.__getitem__)
-    if not marked and 2 * matches[best] < len(tensors):
-        first = Tensors(tensors).first()
-        known = ", ".join(f"{layout.title} ({layout.marker})" for layout in LAYOUTS.values())
-        raise LayoutError(f"no layout that is known; the checkpoint begins with {first}, expected one of {known}")
-    return LAYOUTS[best]
-
-
-def _advice(tensors: Mapping[str, np.ndarray]) -> str:
-    """Why a network has biases but no BatchNorm: it was fused."""
-    if not any(name.endswith(".running_var") for name in tensors):
-        return "; no BatchNorm is left: a fused network, convert it as it was before fuse_model()"
-    return ""
+    return LAYOUTS[best] if marked or 2 * matches[best] >= len(tensors) else None

@@ -44,6 +44,7 @@ class Layer:
     kernel: int
     stride: int
     clamp: Clamp
+    source_parameters: Optional[int] = None  # trainable ones before folding, with BatchNorm's
 
     def weight_shape(self) -> tuple[int, ...]:
         """The shape of `<name>.weight` in PyTorch order."""
@@ -99,13 +100,23 @@ def compact_json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), allow_nan=False)
 
 
+def _without_unknown(description: Any) -> Any:
+    """The description without counts that are not known; what else is None stands in the file as null."""
+    if isinstance(description, dict):
+        return {key: _without_unknown(value) for key, value in description.items()
+                if key != "source_parameters" or value is not None}
+    if isinstance(description, (list, tuple)):
+        return [_without_unknown(value) for value in description]
+    return description
+
+
 def make_metadata(architecture: Architecture, preprocessing: Preprocessing, labels: Optional[list[str]], source: str,
                   source_sha256: Optional[str]) -> dict[str, str]:
     """The `__metadata__` of a model file; `labels` and `source_sha256` are left out when None."""
     metadata = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
-        "architecture": compact_json(asdict(architecture)),
+        "architecture": compact_json(_without_unknown(asdict(architecture))),
         "preprocessing": compact_json(asdict(preprocessing)),
         "source": source,
     }

@@ -207,6 +207,8 @@ class Observed:
             call = self.calls[origins[name].conv]
             if known.kernel == 1 and (call.stride != 1 or any(call.pads)):
                 raise ConversionError(f"{call.name}: stride {call.stride}, padding {call.pads}, expected 1 and none")
+            if call.stride not in (1, 2):
+                raise ConversionError(f"{call.name}: stride {call.stride}, expected 1 or 2")
             return replace(known, stride=call.stride, clamp=call.clamp)
 
         def block(index: int, known: Block) -> Block:

@@ -38,6 +38,7 @@ class Bar:
 class Group:
     title: str
     bars: Sequence[Bar]
+    own_scale: bool = False  # what is not to be compared with the other groups
 
 
 def text(x: float, y: float, content: str, size: int = 13, fill: str = INK, style: str = "") -> str:
@@ -55,15 +56,21 @@ def draw_bar(bar: Bar, y: float, scale: float) -> list[str]:
             f'{bar.value_ms:.2f} ms<tspan dx="10" fill="{FAINT}" font-weight="400">{escape(bar.note)}</tspan></text>']
 
 
+def scale_of(bars: Sequence[Bar]) -> float:
+    """Pixels for a millisecond, so that the longest bar just fits."""
+    longest = max((bar.value_ms for bar in bars), default=0.0)
+    return (BAR_RIGHT - BAR_LEFT) / longest if longest > 0 else 0.0
+
+
 def draw_chart(title: str, subtitle: str, groups: Sequence[Group], footer: Sequence[str]) -> str:
-    """The SVG text. Bars share one scale, so that groups compare."""
-    longest = max((bar.value_ms for group in groups for bar in group.bars), default=0.0)
-    scale = (BAR_RIGHT - BAR_LEFT) / longest if longest > 0 else 0.0
+    """The SVG text. Bars share one scale, so that groups compare, but for groups with their own."""
+    shared = scale_of([bar for group in groups if not group.own_scale for bar in group.bars])
     parts = [text(MARGIN, 38, title, 18, style=' font-weight="600"'), text(MARGIN, 60, subtitle, 13, FAINT)]
     y: float = HEADER_HEIGHT
     for group in groups:
         parts.append(text(MARGIN, y + 18, group.title, 14, style=' font-weight="600"'))
         y += GROUP_STEP
+        scale = scale_of(group.bars) if group.own_scale else shared
         for bar in group.bars:
             parts += draw_bar(bar, y, scale)
             y += BAR_STEP

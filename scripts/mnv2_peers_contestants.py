@@ -23,7 +23,7 @@ MAX_HEADER_BYTES = 16 << 20  # models/README.md
 PEERS = ("onnxruntime", "opencv", "pytorch")
 PYTHON_PACKAGES = {"numpy": "python3-numpy", "torch": "python3-torch", "torchvision": "python3-torchvision",
                    "cv2": "python3-opencv"}
-PYTHON_MODULES = (*PYTHON_PACKAGES, "onnxruntime")
+PYTHON_MODULES = (*PYTHON_PACKAGES, "onnxruntime", "PIL")  # torchvision brings Pillow
 BUILD_PACKAGES = ("g++", "cmake", "ninja-build", "nlohmann-json3-dev", "catch2")
 
 
@@ -39,6 +39,7 @@ class ModelFacts:
     width: int
     mean: Sequence[float]
     std: Sequence[float]
+    resize: int = 256  # the short side of a photo before the crop
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class Tools:
     node: bool = False
     npm: bool = False
     onnxruntime_node: bool = False
+    sharp: bool = False  # npm's decoder of photos
 
     def node_environment(self) -> dict[str, str]:
         paths = [str(self.cache / "node_modules"), os.environ.get("NODE_PATH", "")]
@@ -89,7 +91,8 @@ def read_model_facts(path: Path) -> ModelFacts:
                 raise PeersError(f"{path}: a header of {size} bytes: not a model file")
             preprocessing = json.loads(json.loads(file.read(size))["__metadata__"]["preprocessing"])
         crop = int(preprocessing["crop"])
-        return ModelFacts(crop, crop, preprocessing["mean"], preprocessing["std"])
+        return ModelFacts(crop, crop, preprocessing["mean"], preprocessing["std"],
+                          int(preprocessing["resize"]))
     except OSError as error:
         remedy = "scripts/quickstart.sh makes models/mobilenet_v2.safetensors"
         raise PeersError(f"{path}: {error.strerror}; {remedy}") from None
@@ -108,15 +111,25 @@ def look_around(python: str, cache: Path) -> Tools:
         raise PeersError(f"{python}: cannot be run: {error}") from None
     node, npm = shutil.which("node") is not None, shutil.which("npm") is not None
     tools = Tools(python, cache, frozenset(answer.stdout.split()), node, npm)
-    resolve = ["node", "-e", "require.resolve('onnxruntime-node')"]
-    found = node and subprocess.run(resolve, env=tools.node_environment(), stdin=subprocess.DEVNULL,
-                                    capture_output=True).returncode == 0
-    return Tools(python, cache, tools.modules, node, npm, found)
+
+    def node_finds(package: str) -> bool:
+        return node and subprocess.run(["node", "-e", f"require.resolve('{package}')"], env=tools.node_environment(),
+                                       stdin=subprocess.DEVNULL, capture_output=True).returncode == 0
+
+    return Tools(python, cache, tools.modules, node, npm, node_finds("onnxruntime-node"), node_finds("sharp"))
 
 
-def npm_command(cache: Path) -> list[str]:
+def npm_command(cache: Path, cold: bool = False) -> list[str]:
     # Its install script would only fetch the GPU libraries.
-    return ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(cache), "onnxruntime-node"]
+    return ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(cache), "onnxruntime-node",
+            *(["sharp"] if cold else [])]
+
+
+def python_remedy(tools: Tools, modules: Sequence[str]) -> str:
+    """How to get Python modules that are missing."""
+    here = tools.python == SYSTEM_PYTHON
+    return (("--install, or apt-get install " if here else "unset $PYTHON, or install there what is in Debian's ") +
+            " ".join(PYTHON_PACKAGES.get(module, module) for module in modules))
 
 
 def run_loudly(command: Sequence[str]) -> None:
@@ -130,11 +143,12 @@ def run_loudly(command: Sequence[str]) -> None:
         raise PeersError(f"failed with status {status}: {shlex.join(command)}")
 
 
-def install_commands(tools: Tools, peers: Sequence[str], png: bool, build: bool) -> list[list[str]]:
+def install_commands(tools: Tools, peers: Sequence[str], png: bool, build: bool, cold: bool = False) -> list[list[str]]:
     """The commands that get what is missing: Debian packages through apt-get, ONNX Runtime through npm."""
     packages = [package for module, package in PYTHON_PACKAGES.items() if tools.python == SYSTEM_PYTHON
                 and peers and module not in tools.modules and (module != "cv2" or "opencv" in peers)]
-    npm_needed = "onnxruntime" in peers and not tools.onnxruntime_node and "onnxruntime" not in tools.modules
+    npm_needed = ("onnxruntime" in peers and "onnxruntime" not in tools.modules
+                  and not (tools.onnxruntime_node and (tools.sharp or not cold)))
     if npm_needed:
         packages += [name for name, there in (("nodejs", tools.node), ("npm", tools.npm)) if not there]
     if png and shutil.which("rsvg-convert") is None:
@@ -148,7 +162,7 @@ def install_commands(tools: Tools, peers: Sequence[str], png: bool, build: bool)
         commands.append([*as_root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y",
                          "--no-install-recommends", *packages])
     if npm_needed:
-        commands.append(npm_command(tools.cache))
+        commands.append(npm_command(tools.cache, cold))
     return commands
 
 
@@ -197,10 +211,8 @@ def export_onnx(tools: Tools, checkpoint: Path, facts: ModelFacts) -> Optional[P
 def find_peers(tools: Tools, peers: Sequence[str], checkpoint: Path, facts: ModelFacts,
                threads: Sequence[int]) -> tuple[list[Contestant], list[Missing]]:
     """The engines of `peers` that the machine has, and the others."""
-    here = tools.python == SYSTEM_PYTHON
-    apt = "--install, or apt-get install " if here else "unset $PYTHON, or install there what is in Debian's "
     needs_torch = [module for module in ("numpy", "torch", "torchvision") if module not in tools.modules]
-    torch_remedy = apt + " ".join(PYTHON_PACKAGES[module] for module in needs_torch)
+    torch_remedy = python_remedy(tools, needs_torch)
     torch_reason = f"{tools.python} has no {', '.join(needs_torch)}"
     export_reason = f"exporting the network needs PyTorch; {torch_reason}"
     onnx = export_onnx(tools, checkpoint, facts) if {"onnxruntime", "opencv"} & set(peers) else None
@@ -230,7 +242,7 @@ def find_peers(tools: Tools, peers: Sequence[str], checkpoint: Path, facts: Mode
         if onnx is None:
             missing.append(Missing("OpenCV DNN", export_reason, torch_remedy))
         elif not {"cv2", "numpy"} <= tools.modules:
-            missing.append(Missing("OpenCV DNN", f"{tools.python} has no cv2", apt + "python3-opencv"))
+            missing.append(Missing("OpenCV DNN", f"{tools.python} has no cv2", python_remedy(tools, ["cv2"])))
         else:
             add_python("OpenCV DNN", "opencv", onnx)
     if "pytorch" in peers:

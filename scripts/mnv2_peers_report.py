@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any, Optional, Sequence
 
 from mnv2_peers_chart import Bar, Group
+from mnv2_peers_cold import ColdResult
 from mnv2_peers_contestants import Missing
 from mnv2_peers_inference import InferenceResult
 from mnv2_peers_machine import BUSY_SHARE, Machine
@@ -13,6 +14,7 @@ from mnv2_peers_statistics import Measured, baseline_of, summarise
 
 HEADINGS = ("threads", "engine", "min ms", "median ms", "p90 ms", "ratio of medians", "ratio by rounds (quartiles)",
             "speed-up by threads")
+COLD_HEADINGS = ("peak MB", "program", "min ms", "median ms", "p90 ms", "ratio of medians", "ratio by rounds (quartiles)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +91,25 @@ def warnings(c: Circumstances, restless: Sequence[str]) -> list[str]:
     return lines
 
 
-def text_report(c: Circumstances, result: InferenceResult, missing: Sequence[Missing]) -> str:
+def cold_table(cold: ColdResult) -> str:
+    rows = []
+    for measured, peak_mb in zip(cold.measured, cold.peak_mb):
+        s = summarise(measured, cold.measured)
+        rows.append((f"{peak_mb:.0f}", measured.name, f"{s.min_ms:.1f}", f"{s.median_ms:.1f}", f"{s.p90_ms:.1f}",
+                     f"{s.ratio_of_medians:.2f}",
+                     f"{s.round_ratio:.2f} ({s.round_ratio_quartiles[0]:.2f}-{s.round_ratio_quartiles[1]:.2f})"))
+    return markdown_table(COLD_HEADINGS, rows)
+
+
+def cold_report(cold: ColdResult) -> str:
+    """The cold start section, as Markdown."""
+    runs, threads = len(cold.measured[0].rounds_ms), thread_words(cold.measured[0].threads)
+    return (f"Cold start: whole processes for {cold.photo}, {threads}, {runs} times each in turn; files in the page cache; "
+            f"all say that it is class {cold.index}\n\n{cold_table(cold)}")
+
+
+def text_report(c: Circumstances, result: InferenceResult, missing: Sequence[Missing],
+                cold: Optional[ColdResult] = None) -> str:
     """Everything that goes to stdout, as Markdown."""
     agreements = [f"{a.image} image: all logits agree to {a.difference:.1e} of the largest "
                   f"({a.pair[0]} and {a.pair[1]})" for a in result.agreements]
@@ -99,17 +119,27 @@ def text_report(c: Circumstances, result: InferenceResult, missing: Sequence[Mis
              *(f"**Warning**: {line}" for line in warnings(c, result.restless))]
     explanation = ("Ratios are to the first engine of the same thread count: 2 takes twice its time. By rounds: the "
                    "median over rounds of the ratio within a round, which holds when the clock drifts.")
-    return "\n".join([inference_table(result.measured), "", explanation, "", *(f"- {line}" for line in lines)])
+    sections = [inference_table(result.measured), explanation, *([cold_report(cold)] if cold else []),
+                "\n".join(f"- {line}" for line in lines)]
+    return "\n\n".join(sections)
 
 
-def json_report(c: Circumstances, result: InferenceResult, missing: Sequence[Missing]) -> dict[str, Any]:
+def json_cold(cold: ColdResult) -> dict[str, Any]:
+    programs = [{**dataclasses.asdict(measured), **dataclasses.asdict(summarise(measured, cold.measured)),
+                 "peak_mb": peak_mb} for measured, peak_mb in zip(cold.measured, cold.peak_mb)]
+    return {"photo": cold.photo, "index": cold.index, "programs": programs}
+
+
+def json_report(c: Circumstances, result: InferenceResult, missing: Sequence[Missing],
+                cold: Optional[ColdResult] = None) -> dict[str, Any]:
     """The same with every single time. Further sections get keys of their own beside `inference`."""
     contestants = [{**dataclasses.asdict(measured), **dataclasses.asdict(summarise(measured, result.measured))}
                    for measured in result.measured]
     return {"format": "mnv2-compare-peers", "format_version": 1, "circumstances": dataclasses.asdict(c),
             "missing": [dataclasses.asdict(one) for one in missing], "warnings": warnings(c, result.restless),
             "inference": {"contestants": contestants,
-                          "agreements": [dataclasses.asdict(agreement) for agreement in result.agreements]}}
+                          "agreements": [dataclasses.asdict(agreement) for agreement in result.agreements]},
+            **({"cold_start": json_cold(cold)} if cold else {})}
 
 
 def chart_groups(everyone: Sequence[Measured]) -> list[Group]:
@@ -125,3 +155,15 @@ def chart_groups(everyone: Sequence[Measured]) -> list[Group]:
             bars.append(Bar(engine_name(measured), summary.median_ms, note, measured.ours, measured is first))
         groups.append(Group(thread_words(count), bars))
     return groups
+
+
+def cold_chart_group(cold: ColdResult) -> Group:
+    """Ours first, then the peers, fastest first."""
+    bars = []
+    for measured in cold.measured:
+        summary, first = summarise(measured, cold.measured), measured is cold.measured[0]
+        bars.append(Bar(measured.name, summary.median_ms, "" if first else f"{summary.round_ratio:.2f} x", measured.ours,
+                        first))
+    bars.sort(key=lambda bar: (not bar.ours, bar.value_ms))
+    return Group(f"Cold start: the whole process for one photo, {thread_words(cold.measured[0].threads)} (a scale of its own)",
+                 bars, own_scale=True)

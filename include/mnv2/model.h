@@ -54,6 +54,9 @@ struct Layer {
   int kernel = 1;
   int stride = 1;
   Clamp clamp;
+  /// Trainable parameters of the layer before BatchNorm was folded in, with BatchNorm's own; as PyTorch counts them.
+  /// Nothing where the file does not say.
+  std::optional<std::int64_t> source_parameters = {};
 
   bool operator==(const Layer&) const = default;
 };

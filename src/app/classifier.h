@@ -5,6 +5,7 @@
 
 #include "app/engine.h"
 #include "app/inputs/source.h"
+#include "app/memory_budget.h"
 #include "app/plan.h"
 #include "app/results/sink.h"
 
@@ -14,7 +15,8 @@ namespace mnv2::app {
 class Classifier {
  public:
   /// @param threads how many threads share the network's work on one image.
-  Classifier(const Engine& engine, const Plan& plan, int threads);
+  /// @param memory what this worker shares with others; outlives it.
+  Classifier(const Engine& engine, const Plan& plan, int threads, ImageMemory& memory);
 
   /// The result without its text. Never throws for a bad input: the record tells.
   Result classify(const Input& input, const Needs& needs = {});
@@ -24,6 +26,7 @@ class Classifier {
 
   const Engine& engine_;
   const Plan& plan_;
+  ImageMemory& memory_;
   Workspace workspace_;
   Preprocessor::Scratch scratch_;
   std::vector<float> outputs_;  // [num_classes] logits, then probabilities

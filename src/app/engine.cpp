@@ -1,5 +1,7 @@
 #include "app/engine.h"
 
+#include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "app/labels.h"
@@ -10,6 +12,18 @@
 
 namespace mnv2::app {
 
+Preprocessing choose_preprocessing(const Model& model, const Plan& plan) {
+  Preprocessing preprocessing = model.preprocessing();
+  if (plan.input_size) {
+    const double scale = static_cast<double>(*plan.input_size) / preprocessing.crop;
+    preprocessing.resize = static_cast<int>(std::lround(preprocessing.resize * scale));
+    preprocessing.crop = *plan.input_size;
+  }
+  preprocessing.resize = plan.resize.value_or(preprocessing.resize);
+  preprocessing.crop = plan.crop.value_or(preprocessing.crop);
+  return preprocessing;
+}
+
 Engine load_engine(const Plan& plan) {
   const std::string path = find_model(plan.model);
   Stopwatch stopwatch;
@@ -17,17 +31,18 @@ Engine load_engine(const Plan& plan) {
   const double load_ms = stopwatch.lap_ms();
   log_info("model " + path + " (" + model.source() + ")");
 
-  if (!model.architecture().classifier)
-    throw Error(ErrorCode::invalid_model,
-                path + ": the model has no classifier: it gives features, which cannot be told as classes");
+  if (!model.architecture().classifier && !plan.embeddings && !plan.bench)
+    throw Error(ErrorCode::invalid_model, path +
+                                              ": the model has no classifier: it gives features, which "
+                                              "cannot be told as classes; --embeddings FILE.npy takes them");
+  if (!model.architecture().classifier && plan.sort_into)
+    throw UsageError("--sort-into: " + path + " has no classes to sort by");
 
   // Before the packing: it is the cheaper thing to be wrong.
   std::vector<std::string> labels =
       plan.labels ? read_labels(*plan.labels, model.architecture().num_classes()) : model.labels();
 
-  Preprocessing preprocessing = model.preprocessing();
-  preprocessing.resize = plan.resize.value_or(preprocessing.resize);
-  preprocessing.crop = plan.crop.value_or(preprocessing.crop);
+  const Preprocessing preprocessing = choose_preprocessing(model, plan);
   stopwatch.lap_ms();
   Network network(model, {.isa = plan.isa, .input_h = preprocessing.crop, .input_w = preprocessing.crop});
   const double pack_ms = stopwatch.lap_ms();
@@ -37,6 +52,10 @@ Engine load_engine(const Plan& plan) {
                 "): it gets black borders; --resize changes that");
   }
   return {std::move(network), Preprocessor(preprocessing, plan.isa), std::move(labels), load_ms, pack_ms};
+}
+
+int predictions_per_record(const Engine& engine, const Plan& plan) {
+  return std::min(plan.top_k, engine.network.num_classes());
 }
 
 }  // namespace mnv2::app

@@ -20,8 +20,14 @@ struct Engine {
   double pack_ms = 0;               // laying the weights out for the instruction set
 };
 
+/// The model's preprocessing with what the plan changes.
+Preprocessing choose_preprocessing(const Model& model, const Plan& plan);
+
 /// Finds and loads the model of `plan`.
 /// @throws ModelNotFound, UsageError for its labels file, Error
 Engine load_engine(const Plan& plan);
+
+/// How many predictions a record has at most.
+int predictions_per_record(const Engine& engine, const Plan& plan);
 
 }  // namespace mnv2::app

@@ -14,12 +14,11 @@ std::optional<Exchange::Job> Exchange::take() {
     room_.wait(lock, [&] { return stopped_ || taken_ < written_ + results_.size(); });
     if (stopped_) return std::nullopt;
   }
-  const bool interrupted = stop_signal() != 0;
   std::optional<Input> input;
-  if (!interrupted) input = inputs_.next();
+  if (stop_signal() == 0) input = inputs_.next();
   const std::scoped_lock lock(mutex_);
   if (!input) {
-    exhausted_ = !interrupted && !stopped_;
+    exhausted_ = stop_signal() == 0 && !stopped_;  // a signal also ends waiting for the next input
     stopped_ = true;
     ready_.notify_one();
     return std::nullopt;

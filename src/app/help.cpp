@@ -5,48 +5,83 @@
 #include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <numeric>
+#include <sstream>
+#include <utility>
 #include <vector>
 
 namespace mnv2::app {
 namespace {
 
-constexpr char kIntroduction[] =
-    R"(Tell what is in images, with MobileNetV2 on the CPU.
+constexpr Example kExamples[] = {
+    {"mnv2-classify image.jpg", "the five most likely classes, as JSON"},
+    {"mnv2-classify photos/", "every JPEG and PNG below, one JSON object a line"},
+    {"mnv2-classify -f text -k 1 *.jpg", "for people to read"},
+    {"find . -name '*.jpg' | mnv2-classify -", "a list on stdin, results as it comes"},
+    {"mnv2-classify --bench", "how fast is it here"},
+};
 
-  mnv2-classify image.jpg                 the five most likely classes, as JSON
-  mnv2-classify photos/                   every JPEG and PNG below, one JSON object a line
-  mnv2-classify -f text -k 1 *.jpg        for people to read
-  mnv2-classify --bench                   how fast is it here
-
-Usage: mnv2-classify [FLAGS] FILE-OR-FOLDER...
-)";
+constexpr char kIntroduction[] = "Tell what is in images, with MobileNetV2 on the CPU.\n\n";
+constexpr char kUsage[] = "\nUsage: mnv2-classify [FLAGS] FILE-OR-FOLDER...\n";
 
 constexpr char kConclusion[] =
     R"(
-Results go to stdout: one record for each input, in the order given, also for a file that cannot be
+Results go to stdout or --output: one record for each input, in the order given, also for a file that cannot be
 classified ("status":"error"). Messages go to stderr.
 Exit status: 0 all good, 1 some input failed, 2 usage, 3 the model cannot be used,
 130 or 143 stopped by a signal.
 )";
 
-constexpr std::size_t kColumn = 26;  // where descriptions begin
+constexpr std::size_t kMeaningColumn = 42;      // where the examples' meanings begin
+constexpr std::size_t kDescriptionColumn = 26;  // where the flags' descriptions begin
+
+std::string help_line(const Flag& flag) {
+  std::string line = (flag.short_name.empty() ? "      " : "  " + flag.short_name + ", ") + flag.name;
+  if (!flag.value.empty()) line += " " + flag.value;
+  if (line.size() >= kDescriptionColumn) line += "\n" + std::string(kDescriptionColumn, ' ');
+  line.resize(std::max(kDescriptionColumn, line.size()), ' ');
+  return line + flag.description + "\n";
+}
 
 }  // namespace
 
+std::vector<std::string> Flag::choices() const {
+  std::vector<std::string> words;
+  if (value.find('|') == std::string::npos) return words;
+  std::istringstream list(value);
+  for (std::string word; std::getline(list, word, '|');) words.push_back(word);
+  return words;
+}
+
+std::vector<FlagGroup> flag_groups(const CLI::App& app) {
+  std::vector<FlagGroup> groups;
+  for (const std::string& group : app.get_groups()) {
+    FlagGroup made{.name = group, .flags = {}};
+    for (const CLI::Option* option :
+         app.get_options([&](const CLI::Option* each) { return each->get_group() == group; })) {
+      made.flags.push_back(
+          {.name = "--" + option->get_lnames().front(),
+           .short_name = option->get_snames().empty() ? "" : "-" + option->get_snames().front(),
+           .value = option->get_type_size() == 0 ? "" : option->get_type_name(),
+           .description = option->get_description()});
+    }
+    if (!made.flags.empty()) groups.push_back(std::move(made));
+  }
+  return groups;
+}
+
+std::span<const Example> examples() { return kExamples; }
+
 std::string help_text(const CLI::App& app) {
   std::string text = kIntroduction;
-  for (const std::string& group : app.get_groups()) {
-    const std::vector<const CLI::Option*> flags =
-        app.get_options([&](const CLI::Option* option) { return option->get_group() == group; });
-    if (flags.empty()) continue;
-    text += "\n" + group + ":\n";
-    for (const CLI::Option* flag : flags) {
-      std::string line = flag->get_snames().empty() ? "      " : "  -" + flag->get_snames().front() + ", ";
-      line += "--" + flag->get_lnames().front();
-      if (flag->get_type_size() != 0) line += " " + flag->get_type_name();
-      line.resize(std::max(kColumn, line.size() + 1), ' ');
-      text += line + flag->get_description() + "\n";
-    }
+  for (const Example& example : examples()) {
+    std::string line = std::string("  ") + example.command;
+    line.resize(std::max(kMeaningColumn, line.size() + 2), ' ');
+    text += line + example.meaning + "\n";
+  }
+  text += kUsage;
+  for (const FlagGroup& group : flag_groups(app)) {
+    text += "\n" + group.name + ":\n";
+    for (const Flag& flag : group.flags) text += help_line(flag);
   }
   return text + kConclusion;
 }

@@ -3,40 +3,106 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
 #include <memory>
+#include <mutex>
 
 namespace mnv2::app {
 namespace {
-
-// Made at the first message: most runs have none, and colours and locks cost start-up time.
-spdlog::logger& logger() {
-  static const std::shared_ptr<spdlog::logger> instance = [] {
-    auto made = std::make_shared<spdlog::logger>("mnv2-classify",
-                                                 std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
-    made->set_pattern("%n: %^%l:%$ %v");
-    made->set_level(spdlog::level::trace);  // filtered before it is made
-    return made;
-  }();
-  return *instance;
-}
 
 Verbosity& verbosity() {
   static Verbosity level = Verbosity::normal;
   return level;
 }
 
+Color& color() {
+  static Color mode = Color::automatic;
+  return mode;
+}
+
+spdlog::color_mode color_mode() {
+  if (color() != Color::automatic)
+    return color() == Color::always ? spdlog::color_mode::always : spdlog::color_mode::never;
+  const char* no_color = std::getenv("NO_COLOR");
+  const bool refused = no_color != nullptr && *no_color != '\0';
+  return refused ? spdlog::color_mode::never : spdlog::color_mode::automatic;
+}
+
+/// stderr, shared by messages and the status line.
+struct Channel {
+  std::mutex mutex;  // for all of it
+  std::shared_ptr<spdlog::sinks::stderr_color_sink_mt> sink;
+  spdlog::logger logger;
+  std::string status;  // the line that is shown
+
+  Channel()
+      : sink(std::make_shared<spdlog::sinks::stderr_color_sink_mt>(color_mode())),
+        logger("mnv2-classify", sink) {
+    logger.set_pattern("%n: %^%l:%$ %v");
+    logger.set_level(spdlog::level::trace);  // filtered before it is made
+  }
+
+  void draw_status() const { std::fputs(("\r" + status + "\x1b[K").c_str(), stderr); }
+
+  void erase_status() const {
+    if (!status.empty()) std::fputs("\r\x1b[K", stderr);
+  }
+
+  void write(spdlog::level::level_enum level, const std::string& text) {
+    const std::scoped_lock lock(mutex);
+    erase_status();
+    logger.log(level, text);
+    if (!status.empty()) draw_status();
+  }
+};
+
+// Made at the first message: most runs have none, and colours and locks cost start-up time.
+Channel& channel() {
+  static Channel instance;
+  return instance;
+}
+
+std::atomic<bool>& has_had_status() {
+  static std::atomic<bool> yes = false;
+  return yes;
+}
+
 void log(spdlog::level::level_enum level, std::string_view message) {
-  logger().log(level, printable(message));
+  channel().write(level, printable(message));
 }
 
 }  // namespace
 
 void set_verbosity(Verbosity level) { verbosity() = level; }
 
+void set_color(Color mode) { color() = mode; }
+
+bool uses_color() { return channel().sink->should_color(); }
+
+void show_status(std::string_view line) {
+  has_had_status() = true;
+  Channel& stderr_channel = channel();
+  const std::scoped_lock lock(stderr_channel.mutex);
+  if (line.empty()) stderr_channel.erase_status();
+  stderr_channel.status = line;
+  if (!line.empty()) stderr_channel.draw_status();
+}
+
+void write_without_status(const std::function<void()>& write) {
+  if (!has_had_status()) return write();
+  Channel& stderr_channel = channel();
+  const std::scoped_lock lock(stderr_channel.mutex);
+  stderr_channel.erase_status();
+  stderr_channel.status.clear();
+  write();
+}
+
 void log_error(std::string_view message, std::span<const std::string> details) {
   std::string text = printable(message);
   for (const std::string& detail : details) text.append("\n  ").append(printable(detail));
-  logger().log(spdlog::level::err, text);
+  channel().write(spdlog::level::err, text);
 }
 
 void log_failed_input(std::string_view message) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "app/help.h"
 #include "app/log.h"
 
 namespace mnv2::app {
@@ -17,23 +18,48 @@ class UsageError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-enum class Format { json, jsonl, text };
+enum class Format { json, jsonl, csv, text };
+
+/// How --sort-into puts an image into a folder.
+enum class SortAs { link, symlink, copy };
+
+enum class When { automatic, always, never };
 
 struct Options {
-  std::vector<std::string> inputs;  // files and folders, any bytes
+  std::vector<std::string> inputs;  // files, folders, "-" for a list on stdin; any bytes
+  std::optional<std::string> files_from;
+  bool null_separated = false;
+  std::optional<int> max_depth;
+  bool hidden = false;
+  bool any_name = false;
+  std::optional<std::string> shard;
+  bool unordered = false;
 
   std::optional<std::string> model;
   std::optional<std::string> labels;
   int top_k = 5;
   std::optional<Format> format;
+  float min_prob = 0;  // 0..1
+  std::optional<std::string> output;
+  bool resume = false;
+  std::optional<std::string> embeddings;
+  std::optional<std::string> html;
+  std::optional<std::string> sort_into;
+  std::optional<SortAs> sort_as;
 
   std::optional<int> resize;  // pixels
   std::optional<int> crop;    // pixels
+  std::optional<int> input_size;  // pixels
   bool no_exif = false;
   std::int64_t max_pixels = 178'956'970;  // as Pillow
 
   std::vector<int> threads;  // empty: by the machine; several only for --bench
   std::optional<std::string> isa;
+
+  bool summary = false;
+
+  bool eval = false;
+  std::optional<std::string> truth;
 
   bool bench = false;
   double bench_seconds = 2;
@@ -42,6 +68,8 @@ struct Options {
   std::optional<std::string> compare;
 
   Verbosity verbosity = Verbosity::normal;
+  When progress = When::automatic;
+  Color color = Color::automatic;
   bool version = false;
   std::optional<std::string> help;  // the text to show, when it was asked for
 };
@@ -49,5 +77,8 @@ struct Options {
 /// @param arguments without the program's name.
 /// @throws UsageError with a message that names the flag, what was expected and what was found.
 Options parse_options(const std::vector<std::string>& arguments);
+
+/// All flags, by group, for manuals.
+std::vector<FlagGroup> all_flags();
 
 }  // namespace mnv2::app

@@ -14,6 +14,7 @@
 #include "app/classifier.h"
 #include "app/exchange.h"
 #include "app/log.h"
+#include "app/memory_budget.h"
 #include "app/results/writer.h"
 #include "app/signals.h"
 
@@ -24,19 +25,20 @@ namespace {
 struct Work {
   Needs needs = {};
   Layout layout;
+  int predictions = 0;  // that a line of CSV has room for
 };
 
 Result classify(Classifier& classifier, const Input& input, const Work& work) {
   try {
     Result result = classifier.classify(input, work.needs);
-    if (work.needs.text) result.text = format_record(result.record, work.layout);
+    if (work.needs.text) result.text = format_record(result.record, work.layout, work.predictions);
     return result;
   } catch (const std::bad_alloc&) {  // a record of a million classes may not fit where its image did
     Result result{
         .record = {.path = input.path,
                    .error = RecordError{ErrorCode::out_of_memory, "not enough memory for the record"}},
         .truth = input.truth};
-    if (work.needs.text) result.text = format_record(result.record, work.layout);
+    if (work.needs.text) result.text = format_record(result.record, work.layout, work.predictions);
     return result;
   }
 }
@@ -54,7 +56,10 @@ class Delivery {
   }
 
   void deliver(const Result& result) {
-    for (const auto& sink : sinks_) sink->take(result);
+    for (const auto& sink : sinks_) {
+      sink->take(result);
+      if (sink->state() != Sink::State::open) return;  // no record of what another sink could not take
+    }
     ++counts_.records;
     if (!result.record.error) return;
     ++counts_.failed;
@@ -62,7 +67,8 @@ class Delivery {
   }
 
   PipelineResult finish(bool exhausted) {
-    const Ending ending = exhausted && open() ? Ending::complete : Ending::cut_short;
+    counts_.complete = exhausted && open();
+    const Ending ending = counts_.complete ? Ending::complete : Ending::cut_short;
     for (const auto& sink : sinks_) sink->finish(ending);
     return counts_;
   }
@@ -118,7 +124,7 @@ class Workers {
 bool classify_in_turn(Classifier& classifier, InputSource& inputs, const Work& work, Delivery& delivery) {
   while (stop_signal() == 0 && delivery.open()) {
     const std::optional<Input> input = inputs.next();
-    if (!input) return true;
+    if (!input) return stop_signal() == 0;
     delivery.deliver(classify(classifier, *input, work));
   }
   return false;
@@ -133,11 +139,10 @@ bool classify_in_parallel(std::deque<Classifier>& classifiers, InputSource& inpu
   if (workers.start(classifiers, work) == 0)
     return classify_in_turn(classifiers.front(), inputs, work, delivery);
   while (const std::optional<Result> result = exchange.next()) {
-    if (!delivery.open()) {
-      exchange.stop();  // and drain what the workers still finish
-      continue;
-    }
-    delivery.deliver(*result);
+    if (delivery.open()) delivery.deliver(*result);
+    if (delivery.open()) continue;
+    exchange.stop();  // and drain what the workers still finish
+    end_waiting();    // for an input that nobody would take
   }
   workers.join();
   exchange.rethrow();
@@ -145,12 +150,12 @@ bool classify_in_parallel(std::deque<Classifier>& classifiers, InputSource& inpu
 }
 
 /// With its kernels split over the plan's threads, or on one thread where the system refuses more.
-std::unique_ptr<Classifier> make_classifier(const Engine& engine, const Plan& plan) {
+std::unique_ptr<Classifier> make_classifier(const Engine& engine, const Plan& plan, ImageMemory& memory) {
   try {
-    return std::make_unique<Classifier>(engine, plan, plan.threads);
+    return std::make_unique<Classifier>(engine, plan, plan.threads, memory);
   } catch (const std::system_error&) {
     log_warning("the system refuses " + std::to_string(plan.threads) + " threads: using one");
-    return std::make_unique<Classifier>(engine, plan, 1);
+    return std::make_unique<Classifier>(engine, plan, 1, memory);
   }
 }
 
@@ -158,16 +163,17 @@ std::unique_ptr<Classifier> make_classifier(const Engine& engine, const Plan& pl
 
 PipelineResult classify_all(const Engine& engine, const Plan& plan, InputSource& inputs,
                             std::span<const std::unique_ptr<Sink>> sinks) {
-  Work work{.layout = plan.layout};
+  Work work{.layout = plan.layout, .predictions = predictions_per_record(engine, plan)};
   for (const auto& sink : sinks) work.needs = work.needs | sink->needs();
   Delivery delivery(sinks, plan.log_failures);
+  ImageMemory memory(plan.threads);
   bool exhausted = false;
   if (plan.single_image || plan.threads == 1) {
-    const std::unique_ptr<Classifier> classifier = make_classifier(engine, plan);
+    const std::unique_ptr<Classifier> classifier = make_classifier(engine, plan, memory);
     exhausted = classify_in_turn(*classifier, inputs, work, delivery);
   } else {
     std::deque<Classifier> classifiers;
-    for (int i = 0; i < plan.threads; ++i) classifiers.emplace_back(engine, plan, 1);
+    for (int i = 0; i < plan.threads; ++i) classifiers.emplace_back(engine, plan, 1, memory);
     exhausted = classify_in_parallel(classifiers, inputs, plan.order, work, delivery);
   }
   return delivery.finish(exhausted);

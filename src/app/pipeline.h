@@ -15,6 +15,7 @@ namespace mnv2::app {
 struct PipelineResult {
   std::size_t records = 0;  // given to the sinks
   std::size_t failed = 0;   // of these, with an error
+  bool complete = false;    // every input was taken
 };
 
 /// Classifies the inputs and gives each sink one result for each, in order unless the plan says otherwise,

@@ -7,7 +7,7 @@
 #include <filesystem>
 
 #include "app/cpu_count.h"
-#include "app/inputs/walker.h"
+#include "app/results/plan_outputs.h"
 #include "mnv2/error.h"
 
 namespace mnv2::app {
@@ -15,20 +15,75 @@ namespace {
 
 /// A person gets one image as an indented object; programs get one line, so that `wc -l`, `grep` and every
 /// reader of JSON Lines work on the result of one image as on that of many.
-Layout choose_layout(const Options& options, bool single_image, bool stdout_is_terminal) {
+Layout choose_layout(const Options& options, bool single_image, bool on_terminal) {
   if (!options.format) {
-    if (options.bench) return Layout::text;
-    return single_image && stdout_is_terminal ? Layout::json_object : Layout::json_lines;
+    if (options.bench || options.summary) return Layout::text;
+    if (options.eval) return on_terminal ? Layout::text : Layout::json_object;
+    return single_image && on_terminal ? Layout::json_object : Layout::json_lines;
   }
   switch (*options.format) {
     case Format::json:
-      return single_image || options.bench ? Layout::json_object : Layout::json_array;
+      return single_image || options.bench || options.eval || options.summary ? Layout::json_object
+                                                                              : Layout::json_array;
     case Format::jsonl:
       return Layout::json_lines;
+    case Format::csv:
+      return Layout::csv;
     case Format::text:
       break;
   }
   return Layout::text;
+}
+
+void plan_inputs(const Options& options, const Environment& environment, Plan& plan) {
+  plan.inputs = {
+      .paths = options.inputs, .files_from = options.files_from, .null_separated = options.null_separated};
+  if (plan.inputs.empty() && !options.bench && !options.truth && !options.summary)
+    throw UsageError("no input: name images or folders, or see mnv2-classify --help");
+  if (options.null_separated && !plan.inputs.has_list())
+    throw UsageError("--null: there is no list; --files-from FILE names one, - is the one on stdin");
+  if (std::count(options.inputs.begin(), options.inputs.end(), "-") + (options.files_from == "-") > 1)
+    throw UsageError("-: the list on stdin can be read only once");
+  plan.walk = {.max_depth = options.max_depth, .hidden = options.hidden, .any_name = options.any_name};
+  if (options.shard) plan.shard = parse_shard(*options.shard, environment.variable);
+  plan.single_image = plan.inputs.single_file() && !plan.shard;
+  plan.order = options.unordered ? Order::completion : Order::inputs;
+}
+
+void plan_summary(const Options& options, Plan& plan) {
+  if (!options.summary) return;
+  if (!plan.inputs.empty()) throw UsageError("--summary: takes no images, only a model");
+  if (options.bench || options.eval) throw UsageError("--summary: not with --bench or --eval");
+  if (options.format == Format::csv) throw UsageError("--summary: gives text or json, not csv");
+  plan.summary = true;
+}
+
+/// Not for who redirected stderr or reads the records as they come, and not where a line cannot be redrawn.
+bool wants_progress(const Options& options, const Environment& environment, bool results_on_terminal) {
+  if (options.progress != When::automatic) return options.progress == When::always;
+  const bool shows_records = results_on_terminal && !options.eval;
+  const std::string terminal = environment.variable("TERM");
+  return environment.stderr_is_terminal && !shows_records && !terminal.empty() && terminal != "dumb" &&
+         options.verbosity != Verbosity::quiet;
+}
+
+/// Top-5 needs five guesses, whatever a record would show.
+constexpr int kEvalTopK = 5;
+
+void plan_eval(const Options& options, Plan& plan) {
+  if (!options.eval) {
+    if (options.truth) throw UsageError("--truth: needs --eval");
+    return;
+  }
+  if (options.bench) throw UsageError("--eval: not with --bench");
+  if (plan.inputs.has_list()) throw UsageError("--eval: takes folders or --truth FILE, not a list of paths");
+  if (options.truth && options.inputs.size() > 1)
+    throw UsageError("--truth: " + std::to_string(options.inputs.size()) +
+                     " inputs, expected one folder that its paths are relative to, or none");
+  plan.eval = true;
+  plan.truth = options.truth;
+  plan.single_image = false;
+  plan.top_k = kEvalTopK;
 }
 
 /// A row for each pair of a number of threads and a batch; they grow like a table, so there is a limit.
@@ -66,6 +121,7 @@ Environment this_environment() {
   environment.program = std::filesystem::read_symlink("/proc/self/exe", error).string();
   environment.source_models = MNV2_SOURCE_MODELS_DIR;
   environment.stdout_is_terminal = isatty(STDOUT_FILENO) == 1;
+  environment.stderr_is_terminal = isatty(STDERR_FILENO) == 1;
   environment.affinity_cpus = affinity_cpus();
   environment.quota_cpus = cgroup_cpu_quota();
   return environment;
@@ -82,11 +138,8 @@ Isa choose_isa(const Options& options, const Environment& environment) {
 }
 
 Plan make_plan(const Options& options, const Environment& environment) {
-  if (options.inputs.empty() && !options.bench)
-    throw UsageError("no input: name images or folders, or see mnv2-classify --help");
   Plan plan;
-  plan.inputs = options.inputs;
-  plan.single_image = options.inputs.size() == 1 && !is_folder(options.inputs.front());
+  plan_inputs(options, environment, plan);
 
   if (options.model && options.model->empty()) throw UsageError("--model: the file name is empty");
   plan.model = {.flag = options.model.value_or(""),
@@ -99,10 +152,19 @@ Plan make_plan(const Options& options, const Environment& environment) {
   plan.labels = options.labels;
   plan.resize = options.resize;
   plan.crop = options.crop;
+  if (options.input_size && options.crop)
+    throw UsageError("--input-size: not with --crop, which leaves the resize as it is");
+  plan.input_size = options.input_size;
+  plan_summary(options, plan);
 
   plan.top_k = options.top_k;
-  plan.layout = choose_layout(options, plan.single_image, environment.stdout_is_terminal);
-  plan.log_failures = !environment.stdout_is_terminal;
+  plan_eval(options, plan);
+  const bool on_terminal = environment.stdout_is_terminal && options.output.value_or("-") == "-";
+  plan.layout = choose_layout(options, plan.single_image, on_terminal);
+  plan.log_failures = !on_terminal;
+  plan.progress = wants_progress(options, environment, on_terminal);
+  plan.progress_also_few = options.progress == When::always;
+  plan_outputs(options, plan);
   plan.timings = options.verbosity == Verbosity::verbose;
   plan.apply_exif = !options.no_exif;
   plan.max_pixels = options.max_pixels;

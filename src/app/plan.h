@@ -8,6 +8,9 @@
 #include <vector>
 
 #include "app/exchange.h"
+#include "app/inputs/named_source.h"
+#include "app/inputs/shard.h"
+#include "app/inputs/walker.h"
 #include "app/model_search.h"
 #include "app/options.h"
 #include "app/results/writer.h"
@@ -21,6 +24,7 @@ struct Environment {
   std::string program;                               // path of the running program
   std::string source_models;                         // models/ of the source tree
   bool stdout_is_terminal = false;
+  bool stderr_is_terminal = false;
   int affinity_cpus = 1;
   std::optional<double> quota_cpus;
 };
@@ -43,18 +47,30 @@ struct BenchSetting {
 };
 
 struct Plan {
-  std::vector<std::string> inputs;
-  bool single_image = false;  // exactly one input, and not a folder
+  NamedInputs inputs;
+  WalkRules walk = {};
+  std::optional<Shard> shard = {};
+  bool single_image = false;  // exactly one input, and neither a folder nor a list
 
   ModelSearch model;
   std::optional<std::string> labels;
   std::optional<int> resize;  // pixels, instead of the model's
   std::optional<int> crop;
+  std::optional<int> input_size = {};  // a crop that takes the resize with it
 
   int top_k = 5;
   Layout layout = Layout::json_lines;
   Order order = Order::inputs;
-  bool log_failures = true;  // not where the records are read by the same person
+  float min_prob = 0;                          // predictions below are left out
+  std::optional<std::string> output = {};      // a file; stdout without
+  bool resume = false;                         // go on with `output`
+  std::optional<std::string> embeddings = {};  // a file
+  std::optional<std::string> html = {};        // a file
+  std::optional<std::string> sort_into = {};   // a folder
+  SortAs sort_as = SortAs::link;
+  bool log_failures = true;        // not where the records are read by the same person
+  bool progress = false;           // shown, on stderr
+  bool progress_also_few = false;  // for a handful of images, too
   bool timings = false;
   bool apply_exif = true;
   std::int64_t max_pixels = 0;
@@ -63,6 +79,11 @@ struct Plan {
   int affinity_cpus = 1;  // for --bench to state
   std::optional<double> quota_cpus;
   Isa isa = Isa::portable;
+
+  bool summary = false;
+
+  bool eval = false;
+  std::optional<std::string> truth = {};  // a table; without, folders are named by classes
 
   bool bench = false;
   double bench_seconds = 2;                       // for each of the settings

@@ -8,22 +8,29 @@
 #include <new>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "app/bench/bench.h"
 #include "app/engine.h"
+#include "app/eval/make_eval_inputs.h"
 #include "app/exit_status.h"
 #include "app/image/decode.h"
 #include "app/image/decoder_version.h"
 #include "app/inputs/make_inputs.h"
+#include "app/inputs/skip_done.h"
 #include "app/log.h"
 #include "app/model_search.h"
 #include "app/options.h"
 #include "app/pipeline.h"
 #include "app/plan.h"
+#include "app/progress.h"
+#include "app/results/destination.h"
 #include "app/results/make_sinks.h"
 #include "app/results/output.h"
+#include "app/results/plan_outputs.h"
 #include "app/signals.h"
+#include "app/summary/summary.h"
 #include "mnv2/error.h"
 
 namespace mnv2::app {
@@ -56,40 +63,85 @@ int print(const std::string& text, Output& output) {
   return kExitFailed;
 }
 
-/// The status for a run that wrote its results to one place, and the last words about it.
-int exit_status(const PipelineResult& result, const std::optional<std::string>& write_error, bool closed) {
-  if (write_error) {
-    log_error(*write_error);
+/// How the outputs of a run fared.
+struct Outcome {
+  std::optional<std::string> write_error = {};
+  bool closed = false;   // a reader has gone
+  std::size_t lost = 0;  // results that a sink could not deal with
+
+  void add(Sink::State state, const std::string& error) {
+    if (state == Sink::State::failed && !write_error) write_error = error;
+    closed = closed || state == Sink::State::closed;
+  }
+};
+
+/// The status for a run, and the last words about it.
+int exit_status(const PipelineResult& result, const Outcome& outcome) {
+  if (outcome.write_error) {
+    log_error(*outcome.write_error);
     return kExitFailed;
   }
-  if (closed) return kExitOk;
+  if (outcome.closed) return kExitOk;
   if (result.failed > 0 && result.records > 1) {
     log_warning(std::to_string(result.failed) + " of " + std::to_string(result.records) +
                 " inputs could not be classified");
   }
   if (stop_signal() != 0) return kExitSignalBase + stop_signal();
-  return result.failed > 0 ? kExitFailed : kExitOk;
+  return result.failed > 0 || outcome.lost > 0 ? kExitFailed : kExitOk;
 }
 
-int bench(const Engine& engine, const Plan& plan, Output& output) {
+int bench(const Engine& engine, const Plan& plan, Destination& destination) {
+  Output& output = destination.output();
   const PipelineResult result = run_bench(engine, plan, output);
   output.finish();
-  return exit_status(result,
-                     output.state() == Output::State::failed ? std::optional(output.error()) : std::nullopt,
-                     output.state() == Output::State::closed);
+  destination.finish(result.complete);
+  Outcome outcome;
+  outcome.add(output.state(), output.error());
+  return exit_status(result, outcome);
 }
 
-int classify_inputs(const Engine& engine, const Plan& plan, Output& output) {
-  const std::unique_ptr<InputSource> inputs = make_inputs(plan);
-  const std::vector<std::unique_ptr<Sink>> sinks = make_sinks(engine, plan, output);
-  const PipelineResult result = classify_all(engine, plan, *inputs, sinks);
-  std::optional<std::string> write_error;
-  bool closed = false;
-  for (const auto& sink : sinks) {
-    if (sink->state() == Sink::State::failed && !write_error) write_error = sink->error();
-    closed = closed || sink->state() == Sink::State::closed;
+std::unique_ptr<InputSource> open_inputs(const Engine& engine, const Plan& plan, const Warn& warn) {
+  return plan.eval ? make_eval_inputs(engine, plan, warn) : make_inputs(plan, warn);
+}
+
+std::unique_ptr<ProgressSink> make_progress(const Engine& engine, const Plan& plan, std::size_t done_before) {
+  ProgressSink::Settings settings{.also_few = plan.progress_also_few, .skipped = done_before};
+  if (can_be_read_twice(plan)) {
+    settings.open_inputs = [&] { return open_inputs(engine, plan, [](const std::string&) {}); };
   }
-  return exit_status(result, write_error, closed);
+  return std::make_unique<ProgressSink>(std::move(settings));
+}
+
+int classify_inputs(const Engine& engine, const Plan& plan, Destination& destination) {
+  std::unique_ptr<InputSource> inputs = open_inputs(engine, plan, log_warning);
+  Journal* journal = destination.journal();
+  if (journal != nullptr) inputs = std::make_unique<SkipDone>(std::move(inputs), *journal);
+  std::vector<std::unique_ptr<Sink>> sinks = make_sinks(engine, plan, destination.output());
+  if (plan.progress) {
+    // First, so that it is off the terminal before the last words of the others.
+    const std::size_t done_before = journal == nullptr ? 0 : journal->records();
+    sinks.insert(sinks.begin(), make_progress(engine, plan, done_before));
+  }
+  PipelineResult result = classify_all(engine, plan, *inputs, sinks);
+  destination.finish(result.complete);
+
+  Outcome outcome;
+  for (const auto& sink : sinks) {
+    outcome.add(sink->state(), sink->error());
+    outcome.lost += sink->lost();
+  }
+  outcome.add(destination.output().state(), destination.output().error());
+  if (journal != nullptr) {  // the status is that of one whole run
+    result.records += journal->records();
+    result.failed += journal->failed();
+  }
+  return exit_status(result, outcome);
+}
+
+std::string summary_text(const Plan& plan) {
+  const Model model = Model::load(find_model(plan.model));
+  const int side = choose_preprocessing(model, plan).crop;
+  return format_summary(summarize(model, side, side), plan.layout);
 }
 
 int run_plan(const Plan& plan, Output& output) {
@@ -97,6 +149,7 @@ int run_plan(const Plan& plan, Output& output) {
            (plan.threads == 1 ? " thread" : " threads"));
   std::optional<Engine> engine;
   try {
+    if (plan.summary) return print(summary_text(plan), output);
     engine.emplace(load_engine(plan));
   } catch (const ModelNotFound& e) {
     log_error(e.what(), e.details());
@@ -108,8 +161,10 @@ int run_plan(const Plan& plan, Output& output) {
     log_error("not enough memory for the model");
     return kExitModel;
   }
+  check_model_is_no_output(plan, engine->network.model().path());
   image::init_decoder();
-  return plan.bench ? bench(*engine, plan, output) : classify_inputs(*engine, plan, output);
+  Destination destination(*engine, plan, output);
+  return plan.bench ? bench(*engine, plan, destination) : classify_inputs(*engine, plan, destination);
 }
 
 }  // namespace
@@ -121,6 +176,7 @@ int run(int argc, char** argv) {
   try {
     const Options options = parse_options({argv + std::min(argc, 1), argv + argc});
     set_verbosity(options.verbosity);
+    set_color(options.color);
     if (options.help) return print(*options.help, output);
     const Environment environment = this_environment();
     if (options.version) return print(version_text(choose_isa(options, environment)), output);

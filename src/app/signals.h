@@ -4,11 +4,18 @@
 namespace mnv2::app {
 
 /// From now on SIGINT and SIGTERM are noted instead of ending the process, unless they are ignored (nohup,
-/// background jobs); the second one ends it as usual. SIGPIPE is ignored: a closed pipe is found when
-/// writing.
+/// background jobs); the second one ends it as usual. SIGPIPE and SIGXFSZ are ignored: a closed pipe
+/// and a limit of file sizes are found when writing.
 void install_signal_handlers();
 
 /// The number of the signal that asked to stop, 0 if none did.
 int stop_signal();
+
+/// Waits until `descriptor` can be read, however long that takes. @return false when the wait was ended by a
+/// stop signal or by end_waiting(), before or meanwhile.
+bool wait_readable(int descriptor);
+
+/// Ends what waits in wait_readable(), now and from now on: nobody takes what could still come.
+void end_waiting();
 
 }  // namespace mnv2::app

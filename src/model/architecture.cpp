@@ -99,8 +99,23 @@ Clamp read_clamp(const Fields& fields) {
   return clamp;
 }
 
+/// Of the weights, and for each channel at most a bias and BatchNorm's two.
+std::int64_t read_source_parameters(const Fields& fields, const Layer& layer) {
+  const std::int64_t weights = std::int64_t{layer.kernel} * layer.kernel * layer.out_c *
+                               (layer.kind == LayerKind::depthwise ? 1 : layer.in_c);
+  const std::int64_t most = weights + 3 * std::int64_t{layer.out_c};
+  const Json& value = fields["source_parameters"];
+  const bool in_range = value.is_number_unsigned() &&
+                        value.get<std::uint64_t>() >= static_cast<std::uint64_t>(weights) &&
+                        value.get<std::uint64_t>() <= static_cast<std::uint64_t>(most);
+  if (!in_range)
+    fields.fail_value("source_parameters", std::to_string(weights) + " to " + std::to_string(most));
+  return value.get<std::int64_t>();
+}
+
 Layer read_layer(const Json& json, const Place& place, const Source& input) {
-  const Fields fields(json, place.name, {"kind", "in_channels", "out_channels", "kernel", "stride", "clamp"});
+  const Fields fields(json, place.name, {"kind", "in_channels", "out_channels", "kernel", "stride", "clamp"},
+                      {"source_parameters"});
   if (fields.string("kind") != layer_kind_name(place.kind)) {
     fields.fail_value("kind", quote(layer_kind_name(place.kind)));
   }
@@ -120,6 +135,7 @@ Layer read_layer(const Json& json, const Place& place, const Source& input) {
     fail(place.name, std::to_string(layer.out_c) + " output channels, expected " +
                          std::to_string(layer.in_c) + " (as many as input channels)");
   }
+  if (fields.has("source_parameters")) layer.source_parameters = read_source_parameters(fields, layer);
   return layer;
 }
 
@@ -127,8 +143,8 @@ Source output_of(const Layer& layer) { return {layer.out_c, "the output of " + l
 
 /// One of two names: the value of the name that `key` has.
 template <typename Value>
-Value read_choice(const Fields& fields, const char* key, std::string_view (*name_of)(Value) noexcept, Value first,
-                  Value second) {
+Value read_choice(const Fields& fields, const char* key, std::string_view (*name_of)(Value) noexcept,
+                  Value first, Value second) {
   const std::string& name = fields.string(key);
   if (name == name_of(first)) return first;
   if (name == name_of(second)) return second;

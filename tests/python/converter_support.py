@@ -14,7 +14,7 @@ import tempfile
 import unittest
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any
+from typing import Any, Sequence
 
 try:
     import numpy as np
@@ -201,11 +201,17 @@ class EngineCase(ConverterCase):
         self.assertTrue(names)
         return names
 
-    def run_engine(self, images: torch.Tensor, outputs: int, isa: str, threads: int) -> np.ndarray:
-        """What the engine gives for `images` [N, 3, H, W] with the model file `self.output`: [N, outputs]."""
+    def run_engine(self, images: torch.Tensor, outputs: int, isa: str, threads: Sequence[int]) -> np.ndarray:
+        """What the engine gives for `images` [N, 3, H, W] with the model file `self.output`: [N, outputs].
+
+        All of `threads` must give the same bits.
+        """
         source, result = self.folder / "in.f32", self.folder / "out.f32"
         source.write_bytes(images.numpy().astype("<f4").tobytes())
         size = "x".join(map(str, images.shape[2:]))
-        subprocess.run([RUN_NETWORK, str(self.output), "--isa", isa, "--threads", str(threads), "--size", size,
+        subprocess.run([RUN_NETWORK, str(self.output), "--isa", isa, "--threads", ",".join(map(str, threads)), "--size", size,
                         str(source), str(result)], check=True)
-        return np.fromfile(result, "<f4").reshape(len(images), outputs)
+        runs = np.fromfile(result, "<f4").reshape(len(threads), len(images), outputs)
+        for count, run in zip(threads, runs):
+            self.assertEqual(run.tobytes(), runs[0].tobytes(), f"{isa}, {size}: {count} threads, against {threads[0]}")
+        return runs[0]

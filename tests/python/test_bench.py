@@ -137,6 +137,24 @@ class Bench(Case):
             self.assertGreaterEqual(row["total"]["min_ms"], row["inference"]["min_ms"])
         self.assertGreaterEqual(report["whole_batch"]["max_ms"], report["total"]["max_ms"])
 
+    def test_a_run_over_many_images_beside_its_bound(self):
+        folder = self.make_folder(3)
+        report, _ = self.bench("-t", "2", folder)
+        run = report["run"]
+        self.assertEqual((run["threads"], run["cores"]), (2, min(2, report["affinity_cpus"])))
+        rounds = run["rounds"]
+        self.assertGreaterEqual(len(rounds["images_per_second"]), 3)
+        self.assertGreaterEqual(run["images"], 2 * len(rounds["images_per_second"]))  # each image once a thread
+        bounds = [1000 * run["cores"] / ms for ms in rounds["one_core_ms"]]
+        for name, values in (("one_core_ms", rounds["one_core_ms"]), ("images_per_second", rounds["images_per_second"]),
+                             ("bound_images_per_second", bounds),
+                             ("percent_of_bound", [100 * a / b for a, b in zip(rounds["images_per_second"], bounds)])):
+            self.assertAlmostEqual(run[name] / nearest_rank_median(values), 1, places=4)
+        self.assertNotIn("run", self.bench("-t", "2", folder + "/0000.png")[0])  # of one image there is no run
+        self.assertNotIn("run", self.bench("-t", "2")[0])
+        out, _ = self.run_program("--bench", "--bench-seconds", "0.05", "-t", "1", folder)
+        self.assertRegex(out.decode(), r"as a run over many images: [0-9.]+ images/s on 1 thread, [0-9.]+ % of the bound of")
+
     def test_a_comparison_with_known_ratios(self):
         report, _ = self.bench("-t", "1", "--per-layer")
         for name in ("load_ms", "pack_ms", "first_inference_ms"):

@@ -226,6 +226,13 @@ class Results(Case):
         self.assertEqual((record["width"], record["height"]), (61, 47))
         self.assertNotIn("orientation", record)
 
+    def test_what_the_codecs_say_is_in_the_record(self):
+        # With a static OpenCV too: the codecs are the system's, and the program stands before them.
+        path = self.make("cut.jpg", self.jpeg_bytes[:-40] + b"\xff\xd9")
+        out, err = self.run_program(path)
+        self.assertEqual(json.loads(out)["warnings"], ["libjpeg: Corrupt JPEG data: premature end of data segment"])
+        self.assertEqual(err, "")
+
     def test_max_pixels(self):
         path = self.make("a.jpg", self.jpeg_bytes)
         self.assert_ok(self.records("--max-pixels", str(61 * 47), path)[0], path)
@@ -367,7 +374,7 @@ class Usage(Case):
         for arguments, message in (
                 ([], "no input"), (["-k", "5"], "no input"), (["-k", "0", path], "--top-k"), (["-k", "x", path], "'x'"),
                 (["-k"], "--top-k: its value is missing"), (["-t", "0", path], "--threads"), (["-t", "1025", path], "1024"),
-                (["-f", "yaml", path], "json, jsonl or text"), (["--isa", "mmx", path], "unknown"),
+                (["-f", "yaml", path], "json, jsonl, csv or text"), (["--isa", "mmx", path], "unknown"),
                 (["--crop", "0", path], "--crop"), (["--crop", "4097", path], "4096"), (["--resize", "-3", path], "--resize"),
                 (["--max-pixels", "0", path], "--max-pixels"), (["--bench-seconds", "0"], "--bench-seconds"),
                 (["-q", "-v", path], "--quiet"), (["-m", "", path], "--model"), (["--frob", path], "unknown flag '--frob'"),
@@ -394,6 +401,7 @@ class Usage(Case):
         out, err = self.run_program("--version")
         self.assertEqual(err, "")
         self.assertRegex(out.decode(), r"^mnv2-classify \d+\.\d+\.\d+\n.*portable.*chosen: \w+\n.*OpenCV \d+\.\d+")
+        self.assertRegex(out.decode(), r"OpenCV [\d.]+ \((static|shared); JPEG: [^/]+; PNG: [^/]+\)\n$")
         out, _ = self.run_program("--version", "--isa", "portable")
         self.assertIn(b"chosen: portable", out)
 
@@ -477,6 +485,13 @@ class ModelFile(Case):
             self.assertEqual(out, b"")
             self.assertIn("bad.safetensors", err)
         self.run_program("-m", str(self.folder), image, status=3)
+
+    def test_a_model_without_classifier_is_refused(self):
+        model = str(self.folder / "features.safetensors")
+        subprocess.run([MAKE_MODEL, model, "--features"], check=True)
+        _, err = self.run_program("-m", model, self.make("a.png"), status=3)
+        self.assertIn("the model has no classifier: ", err)
+        self.assertEqual(err.count("\n"), 1, err)
 
     def test_a_crop_that_the_engine_does_not_take_is_one_line(self):
         model = str(self.folder / "large.safetensors")

@@ -26,6 +26,7 @@ SCRIPTS = ROOT / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 import compare_peers  # noqa: E402
+import mnv2_peers_cold as cold  # noqa: E402
 import mnv2_peers_contestants as contestants  # noqa: E402
 import mnv2_peers_inference as inference  # noqa: E402
 import mnv2_peers_machine as machine  # noqa: E402
@@ -281,6 +282,80 @@ class Discovery(FolderCase):
             path.write_bytes(content)
             with self.assertRaisesRegex(contestants.PeersError, "not a model file"):
                 contestants.read_model_facts(path)
+
+
+# Arguments: class to answer, megabytes to use, milliseconds to sleep. Says which OpenCV when asked, as the program does.
+FAKE_PROGRAM = """#!{python}
+import sys, time
+if sys.argv[1] == "--version": sys.exit(print("image decoder: OpenCV 4.6.0 (static; JPEG: x; PNG: y)"))
+index, megabytes, ms = sys.argv[1:]
+if index == "dies": sys.exit("the reason is on stderr")
+block = b"x" * (int(megabytes) << 20)
+time.sleep(int(ms) / 1e3)
+print('{{"top": [{{"index": ' + index + '}}]}}')
+"""
+
+
+class ColdStart(FolderCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.program = self.folder / "program"
+        self.program.write_text(FAKE_PROGRAM.format(python=sys.executable))
+        self.program.chmod(0o755)
+
+    def fake(self, name: str, index: str, megabytes: int = 0, ms: int = 0) -> contestants.Contestant:
+        return contestants.Contestant(name, 2, name == "ours", [str(self.program), index, str(megabytes), str(ms)])
+
+    def measure(self, *fakes: contestants.Contestant) -> cold.ColdResult:
+        return cold.measure_cold_start(fakes, Path("p.jpg"), 3, lambda _: None)
+
+    def test_times_and_memory(self) -> None:
+        result = self.measure(self.fake("ours", "7"), self.fake("peer", "7", megabytes=100, ms=50))
+        ours, peer = result.measured
+        self.assertEqual((len(ours.rounds_ms), len(peer.rounds_ms), result.index), (3, 3, 7))
+        self.assertGreater(min(run[0] for run in peer.rounds_ms), 50.0)
+        self.assertGreater(result.peak_mb[1] - result.peak_mb[0], 90.0)
+        text = report.cold_report(result)
+        self.assertIn("p.jpg, 2 threads, 3 times each in turn", text)
+        self.assertIn("| ours ", text)
+        written = json.loads(json.dumps(report.json_cold(result)))
+        self.assertEqual([one["peak_mb"] for one in written["programs"]], result.peak_mb)
+        self.assertEqual([bar.label for bar in report.cold_chart_group(result).bars], ["ours", "peer"])
+
+    def test_memory_is_not_that_of_who_starts_it(self) -> None:
+        block = b"x" * (200 << 20)
+        self.assertLess(self.measure(self.fake("ours", "7")).peak_mb[0], 100.0)
+        self.assertEqual(len(block), 200 << 20)
+
+    def test_failures(self) -> None:
+        with self.assertRaisesRegex(inference.OutputsDiffer, "is 8 to peer and 7 to ours"):
+            self.measure(self.fake("ours", "7"), self.fake("peer", "8"))
+        with self.assertRaisesRegex(contestants.PeersError, "peer: failed\n    the reason is on stderr"):
+            self.measure(self.fake("ours", "7"), self.fake("peer", "dies"))
+        with self.assertRaisesRegex(contestants.PeersError, "expected a record"):
+            self.measure(self.fake("ours", "null"))
+
+    def test_programs(self) -> None:
+        found = cold.find_programs([self.program, self.program], Path("m"), Path("p"), 2)
+        self.assertEqual([one.name for one in found],
+                         ["mnv2-classify, static OpenCV", f"mnv2-classify, static OpenCV ({self.program})"])
+        with self.assertRaisesRegex(contestants.PeersError, "names no OpenCV"):
+            cold.find_programs([Path("/bin/true")], Path("m"), Path("p"), 2)
+
+    def test_peers(self) -> None:
+        for node, modules, names, missing in (
+                (True, {"numpy", "cv2", "torch", "torchvision", "PIL"}, ["ONNX Runtime + sharp (Node.js)", "OpenCV DNN (Python)", "PyTorch + Pillow (Python)"], 0),
+                (False, {"numpy", "cv2", "onnxruntime"}, ["ONNX Runtime + OpenCV (Python)", "OpenCV DNN (Python)"], 1),
+                (False, set(), [], 3)):
+            tools = contestants.Tools(contestants.SYSTEM_PYTHON, self.folder, frozenset(modules), node, node, node, node)
+            found, lacking = cold.find_whole_peers(tools, contestants.PEERS, Path("c"), Path("n"), FACTS, Path("p"), 2)
+            self.assertEqual(([one.name for one in found], len(lacking)), (names, missing))
+
+    def test_scales(self) -> None:
+        groups = [Group("a", [Bar("x", 2.0, "", True)]), Group("b", [Bar("y", 500.0, "", True)], own_scale=True)]
+        root = ElementTree.fromstring(draw_chart("Title", "", groups, []))
+        bars = root.findall("{http://www.w3.org/2000/svg}rect")[1:]
+        self.assertEqual(bars[0].get("width"), bars[1].get("width"))
 
 
 class CommandLine(FolderCase):

@@ -54,7 +54,7 @@ class RandomNetworks(EngineCase):
             self.compare(forward(metadata, tensors, images), expected, f"folded, {size}")
             if RUN_NETWORK:
                 for isa in self.isas():
-                    self.compare(self.run_engine(images, expected.shape[1], isa, 2), expected, f"{isa}, {size}")
+                    self.compare(self.run_engine(images, expected.shape[1], isa, (2,)), expected, f"{isa}, {size}")
 
     def test_configurations(self) -> None:
         for options in CONFIGURATIONS:

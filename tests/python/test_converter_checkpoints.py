@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import pickle
+import struct
 import unittest
 from pathlib import Path
 from typing import Any, Callable
@@ -40,6 +42,37 @@ class CheckpointForms(ConverterCase):
                            {f"module.{name}": tensor for name, tensor in prefixed.items()}):
             with self.subTest(keys=list(checkpoint)[:2]):
                 self.assert_same_network(checkpoint)
+
+    def test_names_that_wrappers_put_in_front(self) -> None:
+        for wrapper in ("model.", "net.", "_orig_mod.", "module._orig_mod.", "module.backbone.module.network."):
+            with self.subTest(wrapper=wrapper):
+                self.assert_same_network({wrapper + name: tensor for name, tensor in state().items()})
+
+    def test_safetensors(self) -> None:
+        _, expected = self.convert(state())
+        tensors = {name: tensor for name, tensor in state().items()}
+        for dtype, name in ((torch.float32, "F32"), (torch.float64, "F64"), (torch.float16, "F16"), (torch.bfloat16, "BF16")):
+            given = {key: tensor.to(dtype) if tensor.is_floating_point() else tensor for key, tensor in tensors.items()}
+            path = self.folder / "model.st"
+            path.write_bytes(self.safetensors(given, name))
+            status, stderr = self.run_converter("--checkpoint", path)
+            self.assertEqual(status, 0, stderr)
+            _, found = parse_model_file(self.output)
+            np.testing.assert_array_equal(found["classifier.weight"], given["classifier.1.weight"].float().numpy())
+            if dtype in (torch.float32, torch.float64):
+                for key, values in expected.items():
+                    np.testing.assert_array_equal(found[key], values, key)
+
+    def safetensors(self, tensors: dict[str, torch.Tensor], dtype: str) -> bytes:
+        """The bytes of a safetensors file, as its format says."""
+        header, data = {}, b""
+        for name, tensor in tensors.items():
+            raw = (tensor.contiguous().view(torch.int16) if dtype == "BF16" and tensor.is_floating_point() else tensor).numpy()
+            header[name] = {"dtype": dtype if tensor.is_floating_point() else "I64", "shape": list(tensor.shape),
+                            "data_offsets": [len(data), len(data) + raw.nbytes]}
+            data += raw.tobytes()
+        text = json.dumps(header).encode()
+        return struct.pack("<Q", len(text)) + text + data
 
     def test_old_file_format_and_missing_counters(self) -> None:
         self.assert_same_network(state(), _use_new_zipfile_serialization=False)
@@ -104,6 +137,13 @@ class Refused(ConverterCase):
             with self.subTest(bytes=len(data), begins=data[:4]):
                 path.write_bytes(data)
                 self.assert_refused(path, f"{path}: ")
+        for header, message in ((b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}', "a: not [2] F32 values"),
+                                (b'{"a":{"dtype":"F8","shape":[1],"data_offsets":[0,4]}}', "a damaged safetensors file"),
+                                (b'{"a":{"dtype":"F32","shape":[-1,-1],"data_offsets":[0,4]}}', "a: not [-1, -1] F32"),
+                                (b'{}', "4 bytes after the last tensor"), (b'{"a":7}', "a damaged safetensors file"),
+                                (b"{" * 9999, "a damaged safetensors file")):
+            path.write_bytes(struct.pack("<Q", len(header)) + header + b"\0" * 4)
+            self.assert_refused(path, message)
         path.unlink()
         self.assert_refused(path, f"{path}: No such file or directory")
         self.assert_refused(self.folder, "Is a directory")

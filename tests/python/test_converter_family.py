@@ -65,7 +65,7 @@ class Family(EngineCase):
             expected = (expected.mean((2, 3)) if expected.ndim == 4 else expected).numpy()
             self.compare(forward(metadata, tensors, images), expected, f"folded, {size}")
             for isa in isas:
-                self.compare(self.run_engine(images, expected.shape[1], isa, 2), expected, f"{isa}, {size}")
+                self.compare(self.run_engine(images, expected.shape[1], isa, (1, 3)), expected, f"{isa}, {size}")
 
     def test_flat(self) -> None:
         def make(rng: random.Random, width: float, classes: int, common: dict[str, Any]) -> tuple[nn.Module, list[str]]:
@@ -128,6 +128,77 @@ class Family(EngineCase):
 
         self.check_layout("timm-mobilenetv1", make, {"conv_stem.weight", "blocks.4.0.conv_dw.weight",
                                                      "blocks.4.0.bn2.weight", "classifier.bias"})
+
+    def test_first_tensor_that_does_not_fit(self) -> None:
+        torch.manual_seed(1)
+        cases: list[tuple[str, nn.Module, list[tuple[str, Any, str]]]] = [
+            ("flat", nets.FlatV2(0.1, 3), [
+                ("features.20.weight", None, "features.20.weight is missing, expected [any, 32, 1, 1]"),
+                ("features.4.conv.4.running_var", None, "features.4.conv.4.running_var is missing, expected [48]"),
+                ("features.4.conv.3.weight", (48, 1, 5, 5), "has the shape [48, 1, 5, 5], expected [48, 1, 3, 3]"),
+                ("features.4.conv.3.weight", (48, 2, 3, 3), "has the shape [48, 2, 3, 3], expected [48, 1, 3, 3]"),
+                ("features.0.bias", (8,), "features.0.bias [8] is unexpected")]),
+            ("biased", nets.BiasedV2(0.1, 3), [
+                ("layer_1_conv.bias", None, "layer_1_conv.bias is missing, expected [8]"),
+                ("layer_1_conv.weight", None, "layer_1_conv.weight is missing, expected [any, 3, 3, 3]"),
+                ("layer_4_bottleneck.1.conv_2_dw.bias", (47,), "has the shape [47], expected [48]"),
+                ("layer_10_conv.weight", (3, 1280), "has the shape [3, 1280], expected [any, 1280, 1, 1]")]),
+            ("features", nets.FeaturesV2(0.1), [
+                ("layers.5.conv.6.weight", None, "layers.5.conv.6.weight is missing"),
+                ("classifier.weight", (3, 1280), "classifier.weight [3, 1280] is unexpected")]),
+            ("mobilenetv1", nets.V1(0.1, 3), [
+                ("bottleneck.9.pointwise.0.bias", None, "bottleneck.9.pointwise.0.bias is missing"),
+                ("bottleneck.0.weight", (3, 3, 5, 5), "expected [any, 3, 3, 3]"),
+                ("classifier.1.weight", (3, 7), "classifier.1.weight has the shape [3, 7], expected [any, 102]")]),
+            ("timm-mobilenetv2", nets.Timm(2, 0.1, 3), [
+                ("blocks.2.1.conv_pwl.weight", None, "blocks.2.1.conv_pwl.weight is missing, expected [any, 48, 1, 1]"),
+                ("blocks.3.0.se.conv_reduce.weight", (4, 48, 1, 1), "blocks.3.0.se.conv_reduce.weight [4, 48, 1, 1] is unex"),
+                ("classifier.bias", None, "classifier.bias is missing, expected [3]")]),
+            ("timm-mobilenetv1", nets.Timm(1, 0.1, 3), [
+                ("blocks.0.0.bn1.weight", None, "blocks.0.0.bn1.weight is missing, expected [8]"),
+                ("blocks.0.0.conv_dw.weight", (8, 2, 3, 3), "expected [8, 1, 3, 3]")]),
+        ]
+        for layout, network, changes in cases:
+            for name, shape, message in changes:
+                with self.subTest(layout=layout, name=name):
+                    tensors = dict(network.state_dict())
+                    tensors.pop(name, None)
+                    if shape is not None:
+                        tensors[name] = torch.ones(shape)
+                    text = self.assert_refused(self.save(tensors), message)
+                    self.assertIn(f"not a {LAYOUTS[layout].title}, the closest of the known layouts: ", text)
+                    self.assertIn(f"not a {LAYOUTS[layout].title}, as --arch {layout} wants: ",
+                                  self.assert_refused(self.save(tensors), message, "--arch", layout))
+
+    def test_what_is_assumed_and_can_be_stated(self) -> None:
+        torch.manual_seed(2)
+        timm2, timm1, flat = randomise(nets.Timm(2, 0.1, 3)), nets.Timm(1, 0.1, 3), nets.FlatV2(0.1, 3)
+        imagenet = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+        half = {"mean": [0.5] * 3, "std": [0.5] * 3}
+        for network, arguments, resize, crop, interpolation, scale in (
+                (timm2, [], 256, 224, "bicubic", imagenet), (timm1, [], 256, 224, "bicubic", half),
+                (timm2, ["--crop", "160"], 182, 160, "bicubic", imagenet),
+                (timm2, ["--crop", "160", "--resize", "200", "--interpolation", "bilinear"], 200, 160, "bilinear", imagenet),
+                (flat, [], 256, 224, "bilinear", imagenet), (flat, ["--interpolation", "bicubic"], 256, 224, "bicubic", imagenet),
+                (flat, ["--mean", "0.5,0.5,0.5", "--std", ".5,.5,.5"], 256, 224, "bilinear", half)):
+            metadata, _ = self.convert(network.state_dict(), *arguments)
+            self.assertEqual(json.loads(metadata["preprocessing"]),
+                             {"resize": resize, "crop": crop, "interpolation": interpolation, **scale})
+
+        for module in timm2.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eps = 1e-3
+        status, stderr = self.run_converter("--checkpoint", self.save(timm2.state_dict()), "--bn-eps", "0.001")
+        self.assertEqual(status, 0, stderr)
+        self.assertIn("a checkpoint does not say: relu6 (--activation), symmetric padding (--padding), BatchNorm eps 0.001 "
+                      "(--bn-eps), strides 1,2,1,2,1,1,2,1,1,1,1,1,1,2,1,1,1", stderr)
+        images = torch.randn(2, 3, 64, 64)
+        with torch.no_grad():
+            self.compare(forward(*parse_model_file(self.output), images), timm2(images).numpy(), "eps 0.001")
+        path = self.save(nets.FeaturesV2(0.1).state_dict())
+        (self.folder / "labels").write_text("a\n")
+        self.assert_refused(path, "labels for a network that has no classifier", "--labels", self.folder / "labels")
+        self.assert_refused(self.save(flat.state_dict()), "--std", "--std", "0,1,1", status=2)
 
     @unittest.skipUnless(RUN_NETWORK, "MNV2_RUN_NETWORK does not name the engine's test tool: converter only")
     def test_engine_was_compared(self) -> None:

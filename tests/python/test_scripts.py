@@ -32,7 +32,7 @@ class ShellScripts(unittest.TestCase):
                 self.assertTrue(os.access(script, os.X_OK), f"{script} is not executable")
 
     def test_help(self) -> None:
-        for script in ("quickstart.sh", "test.sh", "test_aarch64.sh"):
+        for script in ("quickstart.sh", "test.sh", "test_aarch64.sh", "test_lean.sh", "build_opencv.sh", "package.sh"):
             for option in ("-h", "--help"):
                 result = run(SCRIPTS / script, option)
                 self.assertEqual((result.returncode, result.stderr), (0, ""))
@@ -54,6 +54,39 @@ class ShellScripts(unittest.TestCase):
             result = run(SCRIPTS / "quickstart.sh", *arguments, env={**os.environ, **environment})
             self.assertEqual((result.returncode, result.stdout), (1, ""))
             self.assertEqual(result.stderr, "quickstart.sh: nowhere.pth: no such checkpoint\n")
+
+
+class LeanScripts(unittest.TestCase):
+    def assert_refused(self, script: str, arguments: list[str], status: int, message: str, **environment: str) -> None:
+        result = run(SCRIPTS / script, *arguments, env={**os.environ, **environment})
+        self.assertEqual((result.returncode, result.stdout), (status, ""), result.stderr)
+        self.assertIn(message, result.stderr)
+
+    def test_wrong_arguments(self) -> None:
+        for script, arguments, message in (
+                ("build_opencv.sh", ["--nope"], "unknown argument --nope"), ("build_opencv.sh", ["--source"], "--source needs a value"),
+                ("build_opencv.sh", ["--download", "--apt-source"], "--download and --apt-source exclude each other"),
+                ("package.sh", ["x"], "unknown argument x"), ("package.sh", ["--output"], "--output needs a value")):
+            self.assert_refused(script, arguments, 2, message)
+        self.assert_refused("package.sh", ["--model", "/nowhere/m"], 1, "/nowhere/m: no such model file")
+
+    @unittest.skipUnless(shutil.which("cmake") and shutil.which("ninja") and shutil.which("curl"), "SKIPPED: no cmake, ninja or curl")
+    def test_sources_that_are_refused(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / "tree" / "empty").mkdir(parents=True)
+            archive = folder / "opencv.tar.gz"
+            run("tar", "-czf", archive, "-C", folder, "tree")
+            digest = run("sha256sum", archive).stdout.split()[0]
+            prefix = ["--prefix", str(folder / "prefix")]
+            self.assert_refused("build_opencv.sh", ["--source", "/nowhere", *prefix], 1, "/nowhere: no such source tree")
+            for source in (folder / "tree", archive):
+                self.assert_refused("build_opencv.sh", ["--source", str(source), *prefix], 1, "not a tree of OpenCV's sources")
+            self.assert_refused("build_opencv.sh", ["--download", *prefix], 1, f"SHA-256 is {digest}, expected 1ec1cba6",
+                                MNV2_OPENCV_URL=archive.as_uri())
+            self.assert_refused("build_opencv.sh", ["--download", *prefix], 1, "cannot be downloaded",
+                                MNV2_OPENCV_URL=(folder / "none").as_uri())
+            self.assertFalse((folder / "prefix").exists())
 
 
 class Interpreter(unittest.TestCase):

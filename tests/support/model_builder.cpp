@@ -26,7 +26,7 @@ Json bound_json(float bound) { return std::isinf(bound) ? Json(nullptr) : Json(b
 
 Json layer_json(const Layer& layer) {
   const char* kinds[] = {"conv", "depthwise", "pointwise", "linear"};
-  return {{"kind", kinds[static_cast<int>(layer.kind)]},
+  Json json = {{"kind", kinds[static_cast<int>(layer.kind)]},
           {"in_channels", layer.in_c},
           {"out_channels", layer.out_c},
           {"kernel", layer.kernel},
@@ -34,6 +34,8 @@ Json layer_json(const Layer& layer) {
           {"clamp", layer.clamp == Clamp{}
                         ? Json(nullptr)
                         : Json::array({bound_json(layer.clamp.min), bound_json(layer.clamp.max)})}};
+  if (layer.source_parameters) json["source_parameters"] = *layer.source_parameters;
+  return json;
 }
 
 Json optional_layer_json(const std::optional<Layer>& layer) { return layer ? layer_json(*layer) : Json(nullptr); }

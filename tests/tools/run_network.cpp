@@ -1,13 +1,16 @@
 // run_network: raw tensors in, raw logits out, so that other languages can check the engine.
 //   run_network --list-isas
-//   run_network MODEL IN.f32 OUT.f32 [--isa NAME] [--threads N] [--size HxW]
-// IN is [N, 3, H, W] and OUT [N, classes], little-endian float32. --size: the model's crop when absent.
+//   run_network MODEL IN.f32 OUT.f32 [--isa NAME] [--threads N[,N...]] [--size HxW]
+// IN is [N, 3, H, W] and OUT [N, classes] for each number of threads in turn, little-endian float32; embeddings [N,
+// features] of a model without classifier. --size: the model's crop when absent.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <fstream>
 #include <iterator>
+#include <span>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -21,8 +24,15 @@ namespace {
 struct Arguments {
   std::vector<std::string> files;
   mnv2::NetworkOptions network;
-  int threads = 1;
+  std::vector<int> threads{1};
 };
+
+std::vector<int> parse_threads(const std::string& text) {
+  std::vector<int> threads;
+  std::istringstream parts(text);
+  for (std::string part; std::getline(parts, part, ',');) threads.push_back(std::stoi(part));
+  return threads;
+}
 
 Arguments parse(int argc, char** argv) {
   Arguments arguments;
@@ -37,7 +47,7 @@ Arguments parse(int argc, char** argv) {
     if (flag == "--isa")
       arguments.network.isa = mnv2::parse_isa(value);
     else if (flag == "--threads")
-      arguments.threads = std::stoi(value);
+      arguments.threads = parse_threads(value);
     else if (flag != "--size" ||
              std::sscanf(value.c_str(), "%dx%d", &arguments.network.input_h, &arguments.network.input_w) != 2)
       throw std::invalid_argument(flag + " " + value + ": not understood");
@@ -55,11 +65,9 @@ std::vector<float> read_floats(const std::string& path) {
   return floats;
 }
 
-void run(const Arguments& arguments) {
-  const mnv2::Network network(mnv2::Model::load(arguments.files[0]), arguments.network);
-  mnv2::Workspace workspace(network, arguments.threads);
-  const std::vector<float> images = read_floats(arguments.files[1]);
-  std::ofstream out(arguments.files[2], std::ios::binary);
+/// Runs every image of `images` [N, 3, H, W] and writes what the network gives.
+void run_images(const mnv2::Network& network, int threads, const std::vector<float>& images, std::ostream& out) {
+  mnv2::Workspace workspace(network, threads);
   std::vector<float> logits(network.num_classes());
   const mnv2::PlanarView view = workspace.input();
   const std::size_t image_size = std::size_t{3} * view.height * view.width;
@@ -69,8 +77,16 @@ void run(const Arguments& arguments) {
         std::copy_n(images.data() + at + (std::size_t(plane) * view.height + y) * view.width, view.width,
                     view.data + plane * view.plane_stride + y * view.row_stride);
     network.forward(workspace, logits);
-    out.write(reinterpret_cast<const char*>(logits.data()), std::streamsize(logits.size() * sizeof(float)));
+    const std::span<const float> outputs = logits.empty() ? workspace.embedding() : logits;
+    out.write(reinterpret_cast<const char*>(outputs.data()), std::streamsize(outputs.size_bytes()));
   }
+}
+
+void run(const Arguments& arguments) {
+  const mnv2::Network network(mnv2::Model::load(arguments.files[0]), arguments.network);
+  const std::vector<float> images = read_floats(arguments.files[1]);
+  std::ofstream out(arguments.files[2], std::ios::binary);
+  for (const int threads : arguments.threads) run_images(network, threads, images, out);
 }
 
 }  // namespace

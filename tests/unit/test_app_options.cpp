@@ -79,7 +79,7 @@ TEST_CASE("what contradicts itself or lacks its value is refused") {
   CHECK(usage_error({"-q", "-v", "x"}) != "accepted");
   CHECK(usage_error({"-k"}) == "--top-k: its value is missing");
   CHECK(usage_error({"--bench=3"}) == "--bench takes no value");
-  CHECK(usage_error({"-f", "xml", "x"}) == "--format: 'xml' is unknown, expected json, jsonl or text");
+  CHECK(usage_error({"-f", "xml", "x"}) == "--format: 'xml' is unknown, expected json, jsonl, csv or text");
 }
 
 TEST_CASE("the layout follows the format, the number of inputs and the terminal") {
@@ -93,6 +93,39 @@ TEST_CASE("the layout follows the format, the number of inputs and the terminal"
   CHECK(layout_of({"-f", "text", "/"}, false) == Layout::text);
   CHECK(layout_of({"--bench"}, false) == Layout::text);
   CHECK(layout_of({"--bench", "-f", "json", "a", "b"}, false) == Layout::json_object);
+}
+
+TEST_CASE("a list is never a single image, and neither is a shard of one") {
+  for (const Arguments& arguments :
+       {Arguments{"-"}, Arguments{"--files-from", "-"}, Arguments{"--shard", "1/1", "a.jpg"}})
+    CHECK(layout_of(arguments, true) == Layout::json_lines);
+  CHECK(layout_of({"-f", "json", "-"}, true) == Layout::json_array);
+}
+
+TEST_CASE("flags of inputs reach the plan") {
+  const auto plan_of = [](const Arguments& arguments) {
+    return make_plan(parse_options(arguments), quiet_machine());
+  };
+  const Plan plan = plan_of({"--files-from", "l", "-0", "--max-depth", "2", "--hidden", "--any-name",
+                             "--shard", "2/3", "--unordered", "a", "b"});
+  CHECK(plan.inputs.paths == Arguments{"a", "b"});
+  CHECK(plan.inputs.files_from == "l");
+  CHECK(plan.inputs.null_separated);
+  CHECK(plan.walk.max_depth == 2);
+  CHECK(plan.walk.hidden);
+  CHECK(plan.walk.any_name);
+  CHECK(plan.shard == Shard{2, 3});
+  CHECK(plan.order == Order::completion);
+  const Plan plain = plan_of({"a"});
+  CHECK_FALSE(plain.inputs.null_separated);
+  CHECK_FALSE(plain.walk.max_depth);
+  CHECK_FALSE(plain.walk.hidden);
+  CHECK_FALSE(plain.walk.any_name);
+  CHECK_FALSE(plain.shard);
+  CHECK(plain.order == Order::inputs);
+  for (const Arguments& wrong :
+       {Arguments{"-0", "a"}, Arguments{"-", "a", "-"}, Arguments{"-", "--files-from", "-"}})
+    CHECK_THROWS_AS(plan_of(wrong), UsageError);
 }
 
 TEST_CASE("threads come from the flag, else from the CPUs that may be used") {
@@ -121,7 +154,7 @@ TEST_CASE("help shows examples before flags, and every flag") {
   const std::string& help = *options.help;
   CHECK(help.find("mnv2-classify image.jpg") < help.find("--model"));
   for (const char* flag :
-       {"-m, --model FILE", "-k, --top-k N", "--labels FILE", "-f, --format NAME", "--resize PIXELS",
+       {"-m, --model FILE", "-k, --top-k N", "--labels FILE", "-f, --format json|jsonl|csv|text", "--resize PIXELS",
         "--crop PIXELS", "--no-exif", "--max-pixels N", "-t, --threads N", "--isa NAME", "--bench",
         "--bench-seconds S", "--per-layer", "--batch N", "--compare FILE", "-q, --quiet", "-v, --verbose",
         "--version", "-h, --help"}) {

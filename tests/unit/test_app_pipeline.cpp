@@ -48,7 +48,7 @@ TEST_CASE("workers that run out of memory end the run with an exception, not the
 
   Plan plan;
   plan.model.flag = model.string();
-  plan.inputs = {photos, photos};
+  plan.inputs = {.paths = {photos, photos}};
   plan.layout = Layout::text;  // nlohmann/json allocates in its destructor, which may not throw
   plan.threads = 2;
   plan.log_failures = false;

@@ -274,6 +274,58 @@ TEST_CASE("limits hold before memory is asked for") {
   CHECK(decode_failure(png(ihdr(1'000'001, 1, 8, 0), {0})) == ErrorCode::image_too_large);
 }
 
+TEST_CASE("what decoding will take is told before, and nothing for a file that is not decoded") {
+  const auto told = [](const ByteVector& bytes, bool apply_orientation = true) {
+    std::vector<std::int64_t> sizes;
+    try {
+      decode_image(bytes, {.limits = {.max_pixels = 1000},
+                           .apply_orientation = apply_orientation,
+                           .before_decoding = [&](std::int64_t size) { sizes.push_back(size); }});
+    } catch (const Error&) {
+    }
+    return sizes;
+  };
+  using Sizes = std::vector<std::int64_t>;
+  constexpr int kPixels = 33 * 21;
+  const ByteVector plain = encoded(".jpg");
+  CHECK(told(plain) == Sizes{3 * kPixels});
+  CHECK(told(encoded(".png")) == Sizes{3 * kPixels});
+  CHECK(told(encoded(".jpg", 33, 21, {cv::IMWRITE_JPEG_PROGRESSIVE, 1})) == Sizes{(3 + 6) * kPixels});
+  const ByteVector turned = after_soi(plain, exif_app1(exif_tiff(6, true)));
+  CHECK(told(turned) == Sizes{9 * kPixels});
+  CHECK(told(turned, false) == Sizes{3 * kPixels});
+  CHECK(told(encoded(".jpg", 100, 100)).empty());  // too large
+  CHECK(told(prefix(plain, plain.size() / 2)).empty());
+}
+
+TEST_CASE("OpenCV starts no threads of its own") {
+  mnv2::image::init_decoder();
+  CHECK(cv::getNumThreads() == 1);
+  const auto threads = [] {
+    return std::distance(fs::directory_iterator("/proc/self/task"), fs::directory_iterator());
+  };
+  const auto before = threads();
+  decode_image(after_soi(encoded(".jpg", 2000, 1500), exif_app1(exif_tiff(6, true))));
+  CHECK(threads() == before);
+}
+
+TEST_CASE("what begins as a JPEG or PNG is told without reading the rest") {
+  const TemporaryFolder folder;
+  const auto begins = [&](const ByteVector& bytes) {
+    std::ofstream(folder / "f", std::ios::binary)
+        .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+    return mnv2::image::begins_as_image(folder / "f");
+  };
+  CHECK(begins(encoded(".jpg")));
+  CHECK(begins(encoded(".png")));
+  CHECK(begins({0xff, 0xd8, 0xff}));
+  CHECK_FALSE(begins({0xff, 0xd8}));
+  CHECK_FALSE(begins({}));
+  CHECK_FALSE(begins(bytes_of("GIF89a and so on")));
+  CHECK_FALSE(mnv2::image::begins_as_image(folder / "missing"));
+  CHECK_FALSE(mnv2::image::begins_as_image(folder / ""));  // a directory
+}
+
 TEST_CASE("a JPEG or PNG cut anywhere never decodes") {
   for (const ByteVector& file :
        {encoded(".jpg"), encoded(".jpg", 33, 21, {cv::IMWRITE_JPEG_PROGRESSIVE, 1}),

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "app/inputs/named_source.h"
 #include "app/inputs/walker.h"
 #include "support/catch.h"
 #include "support/temp_dir.h"
@@ -23,9 +24,10 @@ struct Walk {
   std::vector<std::string> warnings;
 };
 
-Walk walk(const std::vector<std::string>& arguments, const fs::path& base) {
+Walk walk(const std::vector<std::string>& arguments, const fs::path& base, const WalkRules& rules = {}) {
   Walk result;
-  InputWalker walker(arguments, [&](const std::string& message) { result.warnings.push_back(message); });
+  InputWalker walker(std::make_unique<NamedSource>(NamedInputs{.paths = arguments}), rules,
+                     [&](const std::string& message) { result.warnings.push_back(message); });
   while (const std::optional<Input> input = walker.next()) {
     REQUIRE(result.paths.size() < 1000);  // a loop would never end
     std::string path = input->path;
@@ -72,10 +74,10 @@ TEST_CASE("arguments keep their order and their spelling, and a named file is tr
   touch(temp / "d/.hidden");
   touch(temp / "d/a.jpg");
   const std::string base = temp.path().string();
-  CHECK(walk({base + "/z.txt", base + "/missing", base + "/d/", base + "//d", base + "/d/.hidden", "", "-"},
+  CHECK(walk({base + "/z.txt", base + "/missing", base + "/d/", base + "//d", base + "/d/.hidden", ""},
              "/nowhere")
             .paths == std::vector<std::string>{base + "/z.txt", base + "/missing", base + "/d/a.jpg",
-                                               base + "//d/a.jpg", base + "/d/.hidden", "", "-"});
+                                               base + "//d/a.jpg", base + "/d/.hidden", ""});
 }
 
 TEST_CASE("links are followed, loops are not") {
@@ -107,6 +109,73 @@ TEST_CASE("a folder that cannot be read is one failed input, in its place") {
   fs::permissions(temp / "d/b", fs::perms::owner_all);
   CHECK(found.paths == std::vector<std::string>{"a.jpg", "b", "c.jpg"});
   CHECK(found.errors == std::vector<std::string>{"b"});
+}
+
+TEST_CASE("the depth is counted from the folder that is named") {
+  const TempDir temp;
+  for (const char* name : {"d/a.jpg", "d/1/b.jpg", "d/1/2/c.jpg", "e.jpg"}) touch(temp / name);
+  const std::vector<std::string> named{(temp / "d").string(), (temp / "e.jpg").string()};
+  const auto found = [&](int depth) { return walk(named, temp.path(), {.max_depth = depth}).paths; };
+  CHECK(found(3) == std::vector<std::string>{"d/1/2/c.jpg", "d/1/b.jpg", "d/a.jpg", "e.jpg"});
+  CHECK(found(2) == std::vector<std::string>{"d/1/b.jpg", "d/a.jpg", "e.jpg"});
+  CHECK(found(1) == std::vector<std::string>{"d/a.jpg", "e.jpg"});
+  CHECK(found(0) == std::vector<std::string>{"e.jpg"});
+  const std::vector<std::string> warnings = walk(named, temp.path(), {.max_depth = 0}).warnings;
+  CHECK(warnings == std::vector<std::string>{named[0] + ": a folder, which --max-depth 0 does not enter"});
+}
+
+TEST_CASE("hidden names count when they are asked for, but never the folder itself") {
+  const TempDir temp;
+  for (const char* name : {".a.jpg", ".b/c.jpg", "..d/e.jpg", "f.jpg", ".png"}) touch(temp / name);
+  CHECK(walk({temp.path().string()}, temp.path(), {.hidden = true}).paths ==
+        std::vector<std::string>{"..d/e.jpg", ".a.jpg", ".b/c.jpg", ".png", "f.jpg"});
+}
+
+TEST_CASE("of files with other names, those that begin as an image count when they are asked for") {
+  const TempDir temp;
+  const std::string png = "\x89PNG\r\n\x1a\n and so on", jpeg = "\xff\xd8\xff\xe0 and so on";
+  for (const char* name : {"a.jpg", ".hidden"}) touch(temp / name);
+  write_file(temp / "b", png);
+  write_file(temp / "c.txt", jpeg);
+  write_file(temp / "d.gif", "GIF89a");
+  write_file(temp / "e", png.substr(0, 7));
+  write_file(temp / "f", "");
+  REQUIRE(mkfifo((temp / "g").c_str(), 0600) == 0);  // opening it must not wait
+  fs::create_symlink("b", temp / "h");
+  fs::create_symlink("nothing", temp / "i");
+  const Walk found = walk({temp.path().string()}, temp.path(), {.any_name = true});
+  CHECK(found.paths == std::vector<std::string>{"a.jpg", "b", "c.txt", "h"});
+  CHECK(found.errors.empty());
+}
+
+TEST_CASE("of files with other names, those that cannot be read are failed inputs") {
+  const TempDir temp;
+  touch(temp / "locked");
+  fs::permissions(temp / "locked", fs::perms::none);
+  if (access((temp / "locked").c_str(), R_OK) == 0) {
+    WARN("SKIPPED: this user may read everything");
+    return;
+  }
+  CHECK(walk({temp.path().string()}, temp.path(), {.any_name = true}).errors ==
+        std::vector<std::string>{"locked"});
+}
+
+TEST_CASE("a folder that vanishes while it is walked is one failed input, and the rest goes on") {
+  const TempDir temp;
+  for (const char* name : {"d/a.jpg", "d/b/x.jpg", "d/c.jpg", "e.jpg"}) touch(temp / name);
+  InputWalker walker(
+      std::make_unique<NamedSource>(NamedInputs{.paths = {(temp / "d").string(), (temp / "e.jpg").string()}}),
+      {}, [](const std::string&) {});
+  REQUIRE(walker.next()->path == (temp / "d/a.jpg").string());
+  fs::remove_all(temp / "d");
+  const std::optional<Input> folder = walker.next();
+  REQUIRE(folder);
+  CHECK(folder->path == (temp / "d/b").string());
+  REQUIRE(folder->error);
+  CHECK(folder->error->code == mnv2::ErrorCode::file_not_found);
+  CHECK(walker.next()->path == (temp / "d/c.jpg").string());  // reading it will tell
+  CHECK(walker.next()->path == (temp / "e.jpg").string());
+  CHECK_FALSE(walker.next());
 }
 
 TEST_CASE("a folder without images is a warning, not an input") {

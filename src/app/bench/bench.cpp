@@ -4,11 +4,14 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "app/bench/compare.h"
 #include "app/bench/machine.h"
 #include "app/bench/measure.h"
 #include "app/bench/report.h"
+#include "app/bench/throughput.h"
+#include "app/inputs/make_inputs.h"
 #include "app/log.h"
 #include "app/signals.h"
 
@@ -47,7 +50,7 @@ PipelineResult run_bench(const Engine& engine, const Plan& plan, Output& output)
   if (plan.bench_compare) earlier = read_report(*plan.bench_compare);
 
   std::optional<ImageList> images;
-  if (!plan.inputs.empty()) images.emplace(plan.inputs);
+  if (!plan.inputs.empty()) images.emplace(*make_inputs(plan));
   const auto result = [&] {
     if (!images) return PipelineResult{.records = 1, .failed = 0};
     return PipelineResult{.records = images->usable() + images->failed(), .failed = images->failed()};
@@ -65,11 +68,14 @@ PipelineResult run_bench(const Engine& engine, const Plan& plan, Output& output)
   report.first_inference_ms = *first;
   for (Sampler& sampler : samplers) sampler.warm_up();
   measure_in_turn(samplers);
+  std::optional<Throughput> throughput;
+  if (images && !plan.single_image) throughput = measure_throughput(engine, plan, *images);
   if (stop_signal() != 0) return result();
 
   report.images = images ? images->usable() : 0;
   for (const Sampler& sampler : samplers)
     report.rows.push_back(summarize_row(sampler.setting(), sampler.samples(), engine.network, report.images));
+  if (throughput && !throughput->rounds.empty()) report.throughput = std::move(throughput);
   report.peak_rss_bytes = peak_rss_bytes();
   if (earlier) {
     report.comparison = compare(report, *earlier, *plan.bench_compare);
@@ -77,7 +83,9 @@ PipelineResult run_bench(const Engine& engine, const Plan& plan, Output& output)
       log_warning("--compare: not alike: " + difference);
   }
   output.write(format_report(report, plan.layout));
-  return result();
+  PipelineResult measured = result();
+  measured.complete = true;
+  return measured;
 }
 
 }  // namespace mnv2::app

@@ -8,6 +8,7 @@
 
 #include "app/bench/measure.h"
 #include "app/bench/statistics.h"
+#include "app/bench/throughput.h"
 #include "app/plan.h"
 #include "app/results/writer.h"
 #include "mnv2/layer_shapes.h"
@@ -96,6 +97,7 @@ struct BenchReport {
 
   std::size_t images = 0;            // given and usable; 0: a made-up one, and no stages but inference
   std::vector<RowReport> rows = {};  // at least one
+  std::optional<Throughput> throughput = {};  // of a run over many images
   std::uint64_t peak_rss_bytes = 0;
   std::optional<Comparison> comparison = {};
 };

@@ -63,6 +63,22 @@ void add_row(Json& json, const RowReport& row, bool with_stages) {
   for (const LayerReport& layer : row.layers) json["layers"].push_back(to_json(layer));
 }
 
+Json to_json(const Throughput& throughput) {
+  Json json{{"threads", throughput.threads},
+            {"cores", throughput.cores},
+            {"images", throughput.images},
+            {"images_per_second", to_float(throughput.images_per_second())},
+            {"one_core_ms", to_float(throughput.one_core_ms())},
+            {"bound_images_per_second", to_float(throughput.bound())},
+            {"percent_of_bound", to_float(throughput.percent_of_bound())}};
+  Json& rounds = json["rounds"] = {{"one_core_ms", Json::array()}, {"images_per_second", Json::array()}};
+  for (const ThroughputRound& round : throughput.rounds) {
+    rounds["one_core_ms"].push_back(to_float(round.one_core_ms));
+    rounds["images_per_second"].push_back(to_float(round.images_per_second));
+  }
+  return json;
+}
+
 Json to_json(const Ratio& ratio) {
   return {
       {"earlier", to_float(ratio.earlier)}, {"now", to_float(ratio.now)}, {"ratio", to_float(ratio.value())}};
@@ -117,6 +133,7 @@ std::string report_to_json(const BenchReport& report, bool indented) {
       json["sweep"].push_back(std::move(entry));
     }
   }
+  if (report.throughput) json["run"] = to_json(*report.throughput);
   if (report.comparison) json["comparison"] = to_json(*report.comparison);
   return (indented ? dump_indented(json) : dump_line(json)) + "\n";
 }

@@ -130,6 +130,15 @@ void append_layers(std::string& out, const RowReport& row) {
          row.inference.p50);
 }
 
+void append_throughput(std::string& out, const Throughput& throughput) {
+  append(out, "  as a run over many images: %.1f images/s on %d thread%s, %.1f %% of the bound of %.1f:\n",
+         throughput.images_per_second(), throughput.threads,
+         plural(static_cast<std::size_t>(throughput.threads)), throughput.percent_of_bound(),
+         throughput.bound());
+  append(out, "  %d core%s / %.3f ms to decode, preprocess and classify one image on one core\n",
+         throughput.cores, plural(static_cast<std::size_t>(throughput.cores)), throughput.one_core_ms());
+}
+
 void append_ratio(std::string& out, const std::string& name, const Ratio& ratio) {
   append(out, "  %-36s %11.4f %11.4f %7.3fx\n", name.c_str(), ratio.earlier, ratio.now, ratio.value());
 }
@@ -161,6 +170,7 @@ std::string report_to_text(const BenchReport& report) {
     append_stages(out, report);
   else
     append_sweep(out, report);
+  if (report.throughput) append_throughput(out, *report.throughput);
   append(out, "  peak memory %.1f MB\n", static_cast<double>(report.peak_rss_bytes) / 1e6);
   for (const RowReport& row : report.rows) append_layers(out, row);
   if (report.comparison) append_comparison(out, *report.comparison);

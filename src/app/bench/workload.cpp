@@ -39,9 +39,8 @@ void MadeUpImage::run_timed(std::span<double> layer_seconds) {
   network_.forward_timed(workspace_, logits_, layer_seconds);
 }
 
-ImageList::ImageList(const std::vector<std::string>& paths) {
-  InputWalker walker(paths, [](const std::string& message) { log_warning(message); });
-  while (std::optional<Input> input = walker.next()) inputs_.push_back(std::move(*input));
+ImageList::ImageList(InputSource& source) {
+  while (std::optional<Input> input = source.next()) inputs_.push_back(std::move(*input));
   for (const Input& input : inputs_) usable_.push_back(&input);
 }
 
@@ -62,13 +61,18 @@ void ImageList::drop(const Input& input, const Record& record) {
 }
 
 Workload::Workload(const Engine& engine, const Plan& plan, const BenchSetting& setting, ImageList* images)
-    : isa_(engine.network.isa()), setting_(setting), images_(images), crew_(setting.busy_threads()) {
+    : isa_(engine.network.isa()),
+      setting_(setting),
+      images_(images),
+      memory_(setting.images_at_once()),
+      crew_(setting.busy_threads()) {
   workers_.reserve(static_cast<std::size_t>(setting.images_at_once()));
   for (int i = 0; i < setting.images_at_once(); ++i) {
     if (images == nullptr)
       workers_.emplace_back(std::in_place_type<MadeUpImage>, engine, setting.threads_per_image());
     else
-      workers_.emplace_back(std::in_place_type<Classifier>, engine, plan, setting.threads_per_image());
+      workers_.emplace_back(std::in_place_type<Classifier>, engine, plan, setting.threads_per_image(),
+                            memory_);
   }
 }
 

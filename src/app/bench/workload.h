@@ -12,7 +12,7 @@
 #include "app/bench/crew.h"
 #include "app/classifier.h"
 #include "app/engine.h"
-#include "app/inputs/walker.h"
+#include "app/inputs/source.h"
 #include "app/plan.h"
 #include "app/results/record.h"
 
@@ -36,7 +36,7 @@ class MadeUpImage {
 /// The images given, in turn, again and again. Safe from any thread.
 class ImageList {
  public:
-  explicit ImageList(const std::vector<std::string>& paths);
+  explicit ImageList(InputSource& source);
 
   /// The next image; nullptr when none is left.
   const Input* take();
@@ -78,6 +78,7 @@ class Workload {
   Isa isa_;
   BenchSetting setting_;
   ImageList* images_;
+  ImageMemory memory_;
   std::vector<std::variant<MadeUpImage, Classifier>> workers_;
   Crew crew_;
 };

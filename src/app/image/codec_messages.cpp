@@ -1,9 +1,10 @@
 // OpenCV gives no access to what its codecs report: libjpeg and libpng print it on stderr. A damaged file
 // whose picture is still there must be classified with that warning in its record, and stderr belongs to the
 // program. So the two functions through which OpenCV takes the codecs' default reporting are defined here;
-// the dynamic linker prefers the program's definition to the library's. They call the library's own and
-// replace the reporting alone, for the thread that holds a CodecMessages. An OpenCV with its codecs linked
-// statically never calls them: then there are no warnings in the records, and pixels and errors are the same.
+// the dynamic linker prefers the program's definition to the library's, and the linker does when OpenCV itself
+// is static. They call the next definition, that of the shared codec, and replace the reporting alone, for the
+// thread that holds a CodecMessages. Of an OpenCV with codecs of its own inside a shared library, they are
+// never called: then there are no warnings in the records, and pixels and errors are the same.
 // Decoding twice, once with libjpeg, to see its warnings would cost 75 % more; the file descriptor of stderr
 // is shared by all threads and cannot be redirected.
 #include "app/image/codec_messages.h"

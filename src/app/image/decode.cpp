@@ -89,10 +89,21 @@ cv::Mat decode_pixels(std::span<const std::uint8_t> bytes, const Header& header,
   return pixels;
 }
 
+/// The pixels; turned, once or twice more (see turned_upright); and what libjpeg holds of a progressive
+/// image: 16 bits for each coefficient of each component.
+std::int64_t decoding_bytes(const Header& header, bool apply_orientation) {
+  const std::int64_t pixels = std::int64_t{header.width} * header.height;
+  const int orientation = apply_orientation ? header.orientation : 1;
+  const int copies = orientation == 1 ? 1 : orientation <= 5 ? 2 : 3;
+  const int components = header.color == Color::grey ? 1 : header.color == Color::cmyk ? 4 : 3;
+  const bool holds_coefficients = header.format == Format::jpeg && header.progressive;
+  return pixels * (3 * copies + (holds_coefficients ? 2 * components : 0));
+}
+
 }  // namespace
 
 void init_decoder() {
-  cv::setNumThreads(0);  // cores go to images, not to rows of one image
+  cv::setNumThreads(1);  // cores go to images, not to rows of one image
   cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
 }
 
@@ -108,6 +119,7 @@ DecodedImage decode_image(std::span<const std::uint8_t> bytes, const DecodeOptio
                 std::to_string(header.width) + " x " + std::to_string(header.height) +
                     " pixels, expected sides of at most " + std::to_string(kMaxSide));
   }
+  if (options.before_decoding) options.before_decoding(decoding_bytes(header, options.apply_orientation));
   DecodedImage image;
   image.format = header.format;
   image.orientation = options.apply_orientation ? header.orientation : 1;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -16,6 +17,8 @@ namespace mnv2::image {
 struct DecodeOptions {
   ImageLimits limits = {};
   bool apply_orientation = true;  ///< Turn the image upright as its EXIF data say.
+  /// Told what decoding is going to take at most, as far as the header tells, before it is taken; may wait.
+  std::function<void(std::int64_t bytes)> before_decoding = {};
 };
 
 struct DecodedImage {

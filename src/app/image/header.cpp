@@ -106,6 +106,10 @@ void check_pixels(std::int64_t width, std::int64_t height, const ImageLimits& li
                                               std::to_string(limits.max_pixels) + " in all");
 }
 
+bool begins_as_image(std::span<const std::uint8_t> bytes) noexcept {
+  return has_at(bytes, 0, kJpegStart) || has_at(bytes, 0, kPngSignature);
+}
+
 Header read_header(std::span<const std::uint8_t> bytes, const ImageLimits& limits) {
   if (bytes.empty())
     throw Error(ErrorCode::unsupported_format, "the file is empty, expected a JPEG or PNG image");

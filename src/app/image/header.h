@@ -2,6 +2,7 @@
 // decoder runs.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -29,6 +30,12 @@ struct Header {
   bool progressive = false;  ///< Progressive JPEG or interlaced PNG.
   int scans = 1;             ///< JPEG scans; 1 for PNG.
 };
+
+/// How many bytes begins_as_image() wants to see.
+constexpr std::size_t kSignatureBytes = 8;
+
+/// Whether a file that starts with `bytes` claims to be a JPEG or PNG image.
+bool begins_as_image(std::span<const std::uint8_t> bytes) noexcept;
 
 /// Walks the whole file in linear time and allocates nothing in proportion to what the file claims. Formats
 /// are told by their first bytes. Data after the end of the image is allowed.

@@ -4,11 +4,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <new>
+#include <span>
 #include <string>
 #include <system_error>
 
+#include "app/image/header.h"
 #include "mnv2/error.h"
 
 namespace mnv2::image {
@@ -44,9 +47,14 @@ const char* kind_of(mode_t mode) {
   return "a device";
 }
 
-std::int64_t checked_size(int descriptor, std::int64_t max_bytes) {
+struct stat status_of(int descriptor) {
   struct stat status;
   if (::fstat(descriptor, &status) != 0) fail_open(errno);
+  return status;
+}
+
+std::int64_t checked_size(int descriptor, std::int64_t max_bytes) {
+  const struct stat status = status_of(descriptor);
   if (!S_ISREG(status.st_mode)) {
     throw Error(ErrorCode::file_unreadable,
                 std::string("the path is ") + kind_of(status.st_mode) + ", expected a regular file");
@@ -59,7 +67,7 @@ std::int64_t checked_size(int descriptor, std::int64_t max_bytes) {
 }
 
 /// Reads until `out` is full or the file ends. @return bytes read
-std::size_t read_all(int descriptor, std::vector<std::uint8_t>& out) {
+std::size_t read_all(int descriptor, std::span<std::uint8_t> out) {
   std::size_t done = 0;
   while (done < out.size()) {
     const ssize_t count = ::read(descriptor, out.data() + done, out.size() - done);
@@ -77,10 +85,12 @@ std::size_t read_all(int descriptor, std::vector<std::uint8_t>& out) {
 
 }  // namespace
 
-std::vector<std::uint8_t> read_file(const std::filesystem::path& path, std::int64_t max_bytes) {
+std::vector<std::uint8_t> read_file(const std::filesystem::path& path, std::int64_t max_bytes,
+                                    const std::function<void(std::int64_t bytes)>& before_reading) {
   const Descriptor file(path);
   if (file.get() < 0) fail_open(errno);
   const auto size = static_cast<std::size_t>(checked_size(file.get(), max_bytes));
+  if (before_reading) before_reading(static_cast<std::int64_t>(size));
   try {
     // One byte more than the size: a file that grew (or claims no size, as in /proc) fills it.
     std::vector<std::uint8_t> bytes(size + 1);
@@ -94,6 +104,16 @@ std::vector<std::uint8_t> read_file(const std::filesystem::path& path, std::int6
   } catch (const std::bad_alloc&) {
     throw Error(ErrorCode::out_of_memory, "no memory for the file's " + std::to_string(size) + " bytes");
   }
+}
+
+bool begins_as_image(const std::filesystem::path& path) {
+  const Descriptor file(path);
+  if (file.get() < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ENXIO))
+    return false;  // ENXIO: a socket
+  if (file.get() < 0) fail_open(errno);
+  if (!S_ISREG(status_of(file.get()).st_mode)) return false;
+  std::array<std::uint8_t, kSignatureBytes> start;
+  return begins_as_image(std::span(start).first(read_all(file.get(), start)));
 }
 
 }  // namespace mnv2::image

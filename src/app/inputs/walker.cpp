@@ -8,6 +8,10 @@
 #include <cerrno>
 #include <memory>
 #include <system_error>
+#include <utility>
+
+#include "app/image/read_file.h"
+#include "mnv2/error.h"
 
 namespace mnv2::app {
 namespace {
@@ -45,68 +49,89 @@ bool is_folder(const std::string& path) {
   return stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-InputWalker::InputWalker(std::vector<std::string> arguments, std::function<void(const std::string&)> warn)
-    : arguments_(std::move(arguments)), warn_(std::move(warn)) {}
+InputWalker::InputWalker(std::unique_ptr<InputSource> given, const WalkRules& rules,
+                         std::function<void(const std::string&)> warn)
+    : given_(std::move(given)), rules_(rules), warn_(std::move(warn)) {}
 
 std::optional<Input> InputWalker::next() {
   while (true) {
-    std::optional<Input> failed;
     if (levels_.empty()) {
-      if (next_argument_ == arguments_.size()) return std::nullopt;
-      const std::string& argument = arguments_[next_argument_++];
-      if (!is_folder(argument)) return Input{.path = argument};
+      std::optional<Input> input = given_->next();
+      if (!input || input->error || !is_folder(input->path)) return input;
       found_any_ = false;
-      enter(argument, failed);
-    } else if (levels_.back().entries.empty()) {
-      levels_.pop_back();
-      if (levels_.empty() && !found_any_)
-        warn_(arguments_[next_argument_ - 1] + ": no JPEG or PNG file in this folder");
-    } else {
-      std::string path = join(levels_.back().path, levels_.back().entries.back());
-      levels_.back().entries.pop_back();
-      if (path.back() != '/') {
+      if (rules_.max_depth == 0) {
+        warn_(input->path + ": a folder, which --max-depth 0 does not enter");
+      } else if (std::optional<Input> failed = enter(input->path)) {
         found_any_ = true;
-        return Input{.path = std::move(path)};
+        return failed;
       }
-      path.pop_back();
-      enter(path, failed);
-    }
-    if (failed) {
+    } else if (levels_.back().entries.empty()) {
+      if (levels_.size() == 1 && !found_any_)
+        warn_(levels_.back().path + ": no JPEG or PNG file in this folder");
+      levels_.pop_back();
+    } else if (std::optional<Input> input = next_entry()) {
       found_any_ = true;
-      return failed;
+      return input;
     }
   }
 }
 
-void InputWalker::enter(const std::string& path, std::optional<Input>& failed) {
-  const auto fail = [&](int error) {
-    failed =
-        Input{.path = path,
-              .error = RecordError{error == ENOENT ? ErrorCode::file_not_found : ErrorCode::file_unreadable,
-                                   "cannot read this folder: " + std::generic_category().message(error)}};
+/// The next name of the innermost folder: a file, a folder that cannot be read, or nothing for one that can
+/// or for a file that is no image.
+std::optional<Input> InputWalker::next_entry() {
+  Level& level = levels_.back();
+  std::string path = join(level.path, level.entries.back());
+  level.entries.pop_back();
+  if (path.back() == '/') {
+    path.pop_back();
+    return enter(path);
+  }
+  if (has_image_extension(path)) return Input{.path = std::move(path)};
+  try {
+    if (!image::begins_as_image(path)) return std::nullopt;
+  } catch (const Error& e) {
+    return Input{.path = std::move(path), .error = RecordError{e.code(), e.what()}};
+  }
+  return Input{.path = std::move(path)};
+}
+
+/// Goes into a folder. @return an input for it when it cannot be read to its end
+std::optional<Input> InputWalker::enter(const std::string& path) {
+  const auto failed = [&](int error) {
+    return Input{
+        .path = path,
+        .error = RecordError{error == ENOENT ? ErrorCode::file_not_found : ErrorCode::file_unreadable,
+                             "cannot read this folder: " + std::generic_category().message(error)}};
   };
   const std::unique_ptr<DIR, CloseFolder> folder(opendir(path.c_str()));
   struct stat info {};
-  if (folder == nullptr || fstat(dirfd(folder.get()), &info) != 0) return fail(errno);
-  if (is_being_walked(info.st_dev, info.st_ino)) return;  // a link back to where we came from
+  if (folder == nullptr || fstat(dirfd(folder.get()), &info) != 0) return failed(errno);
+  if (is_being_walked(info.st_dev, info.st_ino)) return std::nullopt;  // a link back to where we came from
 
   Level level{path, info.st_dev, info.st_ino, {}};
+  const bool may_go_deeper =
+      !rules_.max_depth || levels_.size() + 1 < static_cast<std::size_t>(*rules_.max_depth);
+  int error = 0;
   while (true) {
     errno = 0;
     const dirent* entry = readdir(folder.get());
-    if (entry == nullptr) break;
-    if (entry->d_name[0] == '.') continue;  // hidden, and the folder itself and its parent
+    if (entry == nullptr) {
+      error = errno;
+      break;
+    }
     std::string name = entry->d_name;
+    if (name == "." || name == ".." || (name[0] == '.' && !rules_.hidden)) continue;
     if (entry_is_folder(*entry, path)) {
-      level.entries.push_back(name + '/');
-    } else if (has_image_extension(name)) {
+      if (may_go_deeper) level.entries.push_back(name + '/');
+    } else if (rules_.any_name || has_image_extension(name)) {
       level.entries.push_back(std::move(name));
     }
   }
-  if (errno != 0) fail(errno);  // what was listed before is still walked
   // With its '/', a folder "a" sorts as the paths below it do: after "a-b.jpg" and before "a0.jpg".
   std::sort(level.entries.begin(), level.entries.end(), std::greater<>());
   levels_.push_back(std::move(level));
+  if (error != 0) return failed(error);  // what was listed before is still walked
+  return std::nullopt;
 }
 
 bool InputWalker::is_being_walked(dev_t device, ino_t inode) const {

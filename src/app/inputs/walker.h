@@ -1,9 +1,10 @@
-// Files and folders from the command line, walked one at a time.
+// Folders, replaced by the images below them.
 #pragma once
 
 #include <sys/types.h>
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,16 +14,25 @@
 
 namespace mnv2::app {
 
-/// Hands out inputs in order. Arguments come as given; a folder is replaced by the images below it,
+/// What is looked for in folders. A file that is named itself is handed out whatever it is called, and also
+/// when it does not exist: reading it tells why.
+struct WalkRules {
+  /// As find's: 1 takes the files of the folders that were named, 0 does not enter any.
+  std::optional<int> max_depth = {};
+  bool hidden = false;  // also names that begin with '.'
+  /// Not only names that end in .jpg .jpeg .jpe .jfif .png (any case), but also others where the file begins
+  /// as a JPEG or PNG does.
+  bool any_name = false;
+};
+
+/// Hands out the inputs of another source, in their order; a folder is replaced by the images below it,
 /// recursively, in the bytewise order of their full paths. Only one folder's listing per level is in memory.
-///
-/// In folders: names that end in .jpg .jpeg .jpe .jfif .png (any case) count, hidden ones do not; links are
-/// followed, but never into a folder that is being walked. A file that is named as an argument is handed out
-/// whatever it is called, and also when it does not exist: reading it tells why.
+/// Links are followed, but never into a folder that is being walked.
 class InputWalker : public InputSource {
  public:
-  /// @param warn told about folders of the command line that hold no image.
-  InputWalker(std::vector<std::string> arguments, std::function<void(const std::string&)> warn);
+  /// @param warn told about folders of `given` that hold no image.
+  InputWalker(std::unique_ptr<InputSource> given, const WalkRules& rules,
+              std::function<void(const std::string&)> warn);
 
   std::optional<Input> next() override;
 
@@ -35,13 +45,14 @@ class InputWalker : public InputSource {
         entries;  // folders end in '/'; in reverse order, so that the next one is the last
   };
 
-  void enter(const std::string& path, std::optional<Input>& failed);
+  std::optional<Input> next_entry();
+  std::optional<Input> enter(const std::string& path);
   bool is_being_walked(dev_t device, ino_t inode) const;
 
-  std::vector<std::string> arguments_;
-  std::size_t next_argument_ = 0;
+  std::unique_ptr<InputSource> given_;
+  WalkRules rules_;
   std::vector<Level> levels_;  // the folders being walked, outermost first
-  bool found_any_ = false;     // in the current argument
+  bool found_any_ = false;     // below the outermost
   std::function<void(const std::string&)> warn_;
 };
 

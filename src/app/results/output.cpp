@@ -5,10 +5,21 @@
 
 #include <cerrno>
 #include <system_error>
+#include <utility>
+
+#include "app/log.h"
 
 namespace mnv2::app {
 
+Output::Output(int fd, std::string name, bool continued)
+    : fd_(fd), is_terminal_(isatty(fd) == 1), name_(std::move(name)), continued_(continued) {}
+
 void Output::write(std::string_view text) {
+  if (!is_terminal_) return write_all(text);
+  write_without_status([&] { write_all(text); });
+}
+
+void Output::write_all(std::string_view text) {
   while (state_ == State::open && !text.empty()) {
     const ssize_t written = ::write(fd_, text.data(), text.size());
     if (written >= 0) {
@@ -30,8 +41,9 @@ void Output::finish() {
 }
 
 void Output::fail(int error) {
+  if (state_ != State::open) return;
   state_ = error == EPIPE ? State::closed : State::failed;
-  error_ = "cannot write the results: " + std::generic_category().message(error);
+  error_ = "cannot write " + name_ + ": " + std::generic_category().message(error);
 }
 
 }  // namespace mnv2::app

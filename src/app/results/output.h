@@ -16,7 +16,9 @@ class Output {
   };
 
   /// Does not own `fd`.
-  explicit Output(int fd) : fd_(fd) {}
+  /// @param name for messages.
+  /// @param continued whether it has records already, from an earlier run.
+  explicit Output(int fd, std::string name = "the results", bool continued = false);
 
   /// Writes all of `text`, or nothing more once the state is not open.
   void write(std::string_view text);
@@ -24,13 +26,20 @@ class Output {
   /// Hands what was written to the file system: some errors (quota, network) show only here.
   void finish();
 
-  State state() const { return state_; }
-  const std::string& error() const { return error_; }
-
- private:
+  /// From now on the state is failed, or closed for EPIPE, if it was open.
   void fail(int error);
 
+  State state() const { return state_; }
+  const std::string& error() const { return error_; }
+  bool continued() const { return continued_; }
+
+ private:
+  void write_all(std::string_view text);
+
   int fd_;
+  bool is_terminal_;
+  std::string name_;
+  bool continued_;
   State state_ = State::open;
   std::string error_;
 };

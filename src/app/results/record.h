@@ -36,6 +36,7 @@ struct Record {
   int height = 0;
   int orientation = 1;  // the EXIF orientation that was applied; 1: none
   std::vector<std::string> warnings = {};
+  bool has_classes = true;                  // false for a model without classifier: there is no top then
   std::vector<LabeledPrediction> top = {};  // most probable first
   std::optional<Timings> timings = {};      // when asked for
 };

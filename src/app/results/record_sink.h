@@ -10,18 +10,20 @@ namespace mnv2::app {
 /// Writes each result's text to `output`, which outlives it, with what the layout puts around records.
 class RecordSink : public Sink {
  public:
-  RecordSink(Output& output, Layout layout) : output_(output), framing_(framing(layout)) {}
+  /// @param predictions how many predictions a line of CSV has room for.
+  RecordSink(Output& output, Layout layout, int predictions)
+      : output_(output), framing_(framing(layout, predictions)), any_(output.continued()) {}
 
   Needs needs() const override { return {.text = true}; }
   void take(const Result& result) override;
   void finish(Ending ending) override;
-  State state() const override;
+  State state() const override { return output_.state(); }
   std::string error() const override { return output_.error(); }
 
  private:
   Output& output_;
   Framing framing_;
-  bool any_ = false;  // written
+  bool any_;  // written, now or by an earlier run
 };
 
 }  // namespace mnv2::app

@@ -1,11 +1,13 @@
 // Where results go: each kind of output is a sink, and a run has as many as it was asked for.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "app/results/output.h"
 #include "app/results/record.h"
 
 namespace mnv2::app {
@@ -40,11 +42,7 @@ enum class Ending {
 /// unordered).
 class Sink {
  public:
-  enum class State {
-    open,
-    closed,  ///< the reader has gone, which is its right: the run ends quietly
-    failed,  ///< a full disk or the like; error() tells: the run ends with exit status 1
-  };
+  using State = Output::State;  // closed ends the run quietly, failed with exit status 1
 
   virtual ~Sink() = default;
 
@@ -54,6 +52,8 @@ class Sink {
   virtual void finish(Ending ending) = 0;
   virtual State state() const { return State::open; }
   virtual std::string error() const { return {}; }
+  /// How many results could not be dealt with though the run went on: the exit status becomes 1.
+  virtual std::size_t lost() const { return 0; }
 };
 
 }  // namespace mnv2::app

@@ -5,6 +5,7 @@
 
 #include "app/json.h"
 #include "app/log.h"
+#include "app/results/csv.h"
 
 namespace mnv2::app {
 namespace {
@@ -38,9 +39,9 @@ Json to_json(const Record& record) {
   json["height"] = record.height;
   if (record.orientation != 1) json["orientation"] = record.orientation;
   if (!record.warnings.empty()) json["warnings"] = record.warnings;
-  Json& top = json["top"] = Json::array();
+  if (record.has_classes) json["top"] = Json::array();
   for (const LabeledPrediction& prediction : record.top)
-    top.push_back(
+    json["top"].push_back(
         {{"index", prediction.index}, {"label", prediction.label}, {"probability", prediction.probability}});
   if (record.timings) json["timings_ms"] = to_json(*record.timings);
   return json;
@@ -78,14 +79,18 @@ std::string to_text(const Record& record) {
   return out;
 }
 
+constexpr std::string_view kBase64Digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 }  // namespace
 
-Framing framing(Layout layout) {
-  if (layout == Layout::json_array) return {"[\n", ",\n", "\n]\n", "[]\n"};
+Framing framing(Layout layout, int predictions) {
+  if (layout == Layout::json_array)
+    return {.before = "[\n", .between = ",\n", .after = "\n]\n", .empty = "[]\n"};
+  if (layout == Layout::csv) return {.before = csv_header(predictions), .empty = csv_header(predictions)};
   return {};
 }
 
-std::string format_record(const Record& record, Layout layout) {
+std::string format_record(const Record& record, Layout layout, int predictions) {
   switch (layout) {
     case Layout::json_object:
       return dump_indented(to_json(record)) + "\n";
@@ -93,6 +98,8 @@ std::string format_record(const Record& record, Layout layout) {
       return dump_line(to_json(record));
     case Layout::json_lines:
       return dump_line(to_json(record)) + "\n";
+    case Layout::csv:
+      return csv_record(record, predictions);
     case Layout::text:
       return to_text(record);
   }
@@ -100,15 +107,30 @@ std::string format_record(const Record& record, Layout layout) {
 }
 
 std::string base64(std::string_view bytes) {
-  constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string out;
   for (std::size_t i = 0; i < bytes.size(); i += 3) {
     std::uint32_t group = 0;
     for (std::size_t j = i; j < i + 3; ++j)
       group = group << 8 | (j < bytes.size() ? static_cast<unsigned char>(bytes[j]) : 0u);
     for (std::size_t digit = 0; digit < 4; ++digit)
-      out += i + digit <= bytes.size() ? kDigits[group >> (18 - 6 * digit) & 63] : '=';
+      out += i + digit <= bytes.size() ? kBase64Digits[group >> (18 - 6 * digit) & 63] : '=';
   }
+  return out;
+}
+
+std::optional<std::string> from_base64(std::string_view text) {
+  std::string out;
+  std::uint32_t group = 0;
+  const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
+  if (text.size() % 4 != 0) return std::nullopt;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const std::size_t digit = i < text.size() - padding ? kBase64Digits.find(text[i]) : 0;
+    if (digit == std::string_view::npos) return std::nullopt;
+    group = group << 6 | static_cast<std::uint32_t>(digit);
+    if (i % 4 != 3) continue;
+    for (const int shift : {16, 8, 0}) out += static_cast<char>(group >> shift & 255);
+  }
+  out.resize(out.size() - padding);
   return out;
 }
 

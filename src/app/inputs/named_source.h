@@ -1,0 +1,42 @@
+// What the user named: arguments, and the lists among them.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "app/inputs/path_list.h"
+#include "app/inputs/source.h"
+
+namespace mnv2::app {
+
+/// What is named on the command line, in order. In place of "-" comes the list on stdin; --files-from comes
+/// last.
+struct NamedInputs {
+  std::vector<std::string> paths = {};
+  std::optional<std::string> files_from = {};  // a list; "-" is stdin
+  bool null_separated = false;                 // lists have NUL between paths, not line ends
+
+  bool empty() const { return paths.empty() && !files_from; }
+  bool has_list() const;
+  /// Whether they are exactly one file.
+  bool single_file() const;
+};
+
+/// Hands out what is named, as it is named.
+class NamedSource : public InputSource {
+ public:
+  /// Opens the lists. @throws UsageError
+  explicit NamedSource(const NamedInputs& named);
+
+  std::optional<Input> next() override;
+
+ private:
+  std::vector<std::string> paths_;
+  std::size_t next_path_ = 0;
+  bool in_list_ = false;                  // the one on stdin is being read
+  std::unique_ptr<PathList> stdin_list_;  // where "-" is named
+  std::unique_ptr<PathList> files_from_;
+};
+
+}  // namespace mnv2::app

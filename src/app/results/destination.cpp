@@ -1,0 +1,25 @@
+#include "app/results/destination.h"
+
+namespace mnv2::app {
+
+Destination::Destination(const Engine& engine, const Plan& plan, Output& standard_output)
+    : standard_output_(standard_output) {
+  if (!plan.output) return;
+  if (plan.resume) {
+    journal_.emplace(*plan.output, plan.layout, predictions_per_record(engine, plan));
+  } else {
+    file_.emplace("--output", *plan.output);
+  }
+}
+
+Output& Destination::output() {
+  if (journal_) return journal_->output();
+  return file_ ? file_->output() : standard_output_;
+}
+
+void Destination::finish(bool complete) {
+  if (journal_) journal_->finish(complete);
+  if (file_) file_->finish(complete);
+}
+
+}  // namespace mnv2::app

@@ -1,0 +1,21 @@
+// Putting a file into a folder, beside what is there.
+#pragma once
+
+#include <string>
+
+#include "app/options.h"
+
+namespace mnv2::app {
+
+enum class Placed {
+  now,
+  before,  ///< it is there already: the same file, a link to it or, for copies, the same bytes
+};
+
+/// Links or copies `source` into `folder`, which exists, under its own name; where another file has that
+/// name, under a numbered one: "a.jpg", "a-2.jpg", "a-3.jpg". Never replaces anything. A symbolic link gets
+/// an absolute path; a copy keeps the time of the last change, has the permissions of the umask, and appears under its name when it is whole.
+/// @throws std::system_error
+Placed place_file(const std::string& source, const std::string& folder, SortAs how);
+
+}  // namespace mnv2::app

@@ -1,0 +1,144 @@
+#include <algorithm>
+#include <cstdio>
+
+#include "app/json.h"
+#include "app/log.h"
+#include "app/summary/summary.h"
+
+namespace mnv2::app {
+namespace {
+
+template <typename... Args>
+std::string print(const char* format, Args... args) {
+  char buffer[256];
+  std::snprintf(buffer, sizeof buffer, format, args...);
+  return buffer;
+}
+
+/// 3504872 as "3,504,872".
+std::string grouped(std::int64_t number) {
+  std::string digits = std::to_string(number);
+  for (std::ptrdiff_t at = std::ssize(digits) - 3; at > 0; at -= 3)
+    digits.insert(static_cast<std::size_t>(at), 1, ',');
+  return digits;
+}
+
+std::string kilobytes(std::int64_t bytes) { return print("%.1f", static_cast<double>(bytes) / 1000); }
+
+/// As PyTorch writes a tensor's shape, for one image.
+std::string output_shape(const SummaryRow& row, bool is_vector) {
+  const LayerShape& shape = row.shape;
+  return is_vector ? print("[1, %d]", row.out_c) : print("[1, %d, %d, %d]", row.out_c, shape.out_h, shape.out_w);
+}
+
+/// A column's cells are padded to its widest one.
+std::string table(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths(rows.front().size());
+  for (const auto& row : rows)
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  std::string out;
+  for (const auto& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      const std::string space(widths[i] - row[i].size(), ' ');
+      line.append("  ").append(i < 3 ? row[i] + space : space + row[i]);  // names to the left, numbers to the right
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    out += line + "\n";
+  }
+  return out;
+}
+
+std::string to_text(const Summary& summary) {
+  std::vector<std::vector<std::string>> cells{{"layer", "type", "output", "parameters", "multiply-adds",
+                                               "kB weights", "kB in+out", "receptive field"}};
+  for (const SummaryRow& row : summary.rows) {
+    const bool is_vector = !row.receptive_field;  // behind the pooling
+    cells.push_back({row.name, row.type, output_shape(row, is_vector), grouped(row.parameters),
+                     grouped(row.shape.multiply_adds), kilobytes(row.shape.weight_bytes),
+                     kilobytes(row.shape.activation_bytes),
+                     row.receptive_field ? std::to_string(*row.receptive_field) : "all"});
+  }
+  const SummaryRow total = summary.total();
+  cells.push_back({"total", "", "", grouped(total.parameters), grouped(total.shape.multiply_adds),
+                   kilobytes(total.shape.weight_bytes), kilobytes(total.shape.activation_bytes), ""});
+
+  std::string out =
+      printable(summary.model) + "\n" + printable(summary.architecture) + ", input [1, 3, " +
+      std::to_string(summary.input_h) + ", " + std::to_string(summary.input_w) + "], from " +
+      printable(summary.source) + "\n\n" + table(cells) + "\n  " + grouped(total.parameters) + " parameters" +
+      (summary.as_trained ? " as trained, " : " with BatchNorm folded in, ") +
+      (summary.as_trained ? grouped(total.shape.parameters) + " with BatchNorm folded in, " : "") +
+      print("%.1f M multiply-adds\n", static_cast<double>(total.shape.multiply_adds) / 1e6);
+  if (summary.separable_costs.empty()) return out;
+
+  std::int64_t sum = 0;
+  std::vector<std::vector<std::string>> costs{
+      {"block", "aM -> aN", "rD_F", "D_K^2 aM (rD_F)^2", "aM aN (rD_F)^2", "sum"}};
+  for (const SeparableCost& cost : summary.separable_costs) {
+    sum += cost.depthwise + cost.pointwise;
+    costs.push_back({cost.name, std::to_string(cost.in_c) + " -> " + std::to_string(cost.out_c),
+                     std::to_string(cost.out_h) + "x" + std::to_string(cost.out_w), grouped(cost.depthwise),
+                     grouped(cost.pointwise), grouped(cost.depthwise + cost.pointwise)});
+  }
+  costs.push_back({"total", "", "", "", "", grouped(sum)});
+  return out +
+         "\n  Cost of the separable blocks, D_K^2 aM (rD_F)^2 + aM aN (rD_F)^2 (Howard et al. 2017, section "
+         "3.3)\n" +
+         table(costs);
+}
+
+Json to_json(const SummaryRow& row) {
+  Json json;
+  json["name"] = row.name;
+  json["type"] = row.type;
+  Json& shape = json["output_shape"] = {1, row.out_c};
+  if (row.receptive_field) {
+    shape.push_back(row.shape.out_h);
+    shape.push_back(row.shape.out_w);
+  }
+  json["parameters"] = row.parameters;
+  json["folded_parameters"] = row.shape.parameters;
+  json["multiply_adds"] = row.shape.multiply_adds;
+  json["weight_bytes"] = row.shape.weight_bytes;
+  json["activation_bytes"] = row.shape.activation_bytes;
+  json["receptive_field"] = row.receptive_field ? Json(*row.receptive_field) : Json(nullptr);
+  return json;
+}
+
+Json to_json(const SeparableCost& cost) {
+  return {{"name", cost.name},          {"kernel", cost.kernel},           {"in_channels", cost.in_c},
+          {"out_channels", cost.out_c}, {"map", {cost.out_h, cost.out_w}}, {"depthwise", cost.depthwise},
+          {"pointwise", cost.pointwise}};
+}
+
+Json to_json(const Summary& summary) {
+  const SummaryRow total = summary.total();
+  Json json = {{"model", summary.model},
+               {"architecture", summary.architecture},
+               {"source", summary.source},
+               {"input_shape", {1, 3, summary.input_h, summary.input_w}},
+               {"parameters_as_trained", summary.as_trained}};
+  Json& layers = json["layers"] = Json::array();
+  for (const SummaryRow& row : summary.rows) layers.push_back(to_json(row));
+  json["total"] = {{"parameters", total.parameters},
+                   {"folded_parameters", total.shape.parameters},
+                   {"multiply_adds", total.shape.multiply_adds},
+                   {"weight_bytes", total.shape.weight_bytes},
+                   {"activation_bytes", total.shape.activation_bytes}};
+  if (!summary.separable_costs.empty()) {
+    Json& costs = json["separable_costs"] = Json::array();
+    for (const SeparableCost& cost : summary.separable_costs) costs.push_back(to_json(cost));
+  }
+  return json;
+}
+
+}  // namespace
+
+std::string format_summary(const Summary& summary, Layout layout) {
+  if (layout == Layout::text) return to_text(summary);
+  const Json json = to_json(summary);
+  return (layout == Layout::json_lines ? dump_line(json) : dump_indented(json)) + "\n";
+}
+
+}  // namespace mnv2::app

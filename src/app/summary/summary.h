@@ -1,0 +1,56 @@
+// --summary: the layers of a network with their shapes and what they cost.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/results/writer.h"
+#include "mnv2/layer_shapes.h"
+#include "mnv2/model.h"
+
+namespace mnv2::app {
+
+/// A layer, or the global average pooling, which has no Layer.
+struct SummaryRow {
+  std::string name = {};
+  std::string type = {};  // as PyTorch calls it: "Conv2d 3x3 s2, ReLU6"
+  int out_c = 0;
+  LayerShape shape = {};
+  std::int64_t parameters = 0;  // as trained, with BatchNorm's; with it folded in where that is not known
+  std::optional<int> receptive_field = {};  // pixels along each axis; nothing: the whole image
+};
+
+/// A depthwise separable block's multiply-adds by the formula of Howard et al. 2017, section 3.1.
+struct SeparableCost {
+  std::string name = {};
+  int kernel = 3;  // D_K
+  int in_c = 0;    // alpha M
+  int out_c = 0;   // alpha N
+  int out_h = 0;   // rho D_F, along each axis
+  int out_w = 0;
+  std::int64_t depthwise = 0;  // D_K^2 * alpha M * (rho D_F)^2
+  std::int64_t pointwise = 0;  // alpha M * alpha N * (rho D_F)^2
+};
+
+struct Summary {
+  std::string model;         // path
+  std::string architecture;  // name
+  std::string source;
+  int input_h = 0;  // pixels
+  int input_w = 0;
+  bool as_trained = false;                     // parameters count those of the network as it was trained
+  std::vector<SummaryRow> rows;                // in order of execution
+  std::vector<SeparableCost> separable_costs;  // of MobileNetV1's blocks; empty for other networks
+
+  SummaryRow total() const;
+};
+
+/// @throws Error{invalid_argument} for an input size below 1
+Summary summarize(const Model& model, int input_h, int input_w);
+
+/// The table for people, or as JSON.
+std::string format_summary(const Summary& summary, Layout layout);
+
+}  // namespace mnv2::app

@@ -1,0 +1,125 @@
+"""--eval as its users meet it: folders named by classes, tables, what does not count, and wrong use.
+
+The references are the records of an ordinary run, counted here.
+"""
+
+import csv
+import os
+import sys
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from test_cli import CLASSES, Case, parse
+
+
+class Eval(Case):
+    def setUp(self):
+        super().setUp()
+        labels = self.folder / "labels.txt"
+        self.labels = [f"kind {i}" for i in range(CLASSES)]
+        labels.write_text("\n".join(self.labels) + "\n")
+        self.environment["MNV2_MODEL"] = self.model
+        self.flags = ["--labels", str(labels)]
+
+    def make_tree(self, names, each=4):
+        """A folder for each name, with images in it; returns the root."""
+        for n, name in enumerate(names):
+            for i in range(each):
+                self.make(f"tree/{name}/{i}.png", seed=n * each + i)
+        return str(self.folder / "tree")
+
+    def report(self, *arguments, status=0):
+        out, err = self.run_program("--eval", *self.flags, *arguments, status=status)
+        return parse(out), err
+
+    def check_against_records(self, report, truths):
+        """truths: {path: class}. Counts what a run over the paths gives."""
+        records = {r["path"]: r for r in self.records(*truths)}
+        top1 = top5 = 0
+        classes = {}
+        for path, truth in truths.items():
+            guesses = [p["index"] for p in records[path]["top"]]
+            top1 += guesses[0] == truth
+            top5 += truth in guesses[:5]
+            classes.setdefault(truth, []).append(guesses[0] == truth)
+        self.assertEqual((report["images"], report["top1_images"], report["top5_images"]), (len(truths), top1, top5))
+        self.assertAlmostEqual(report["top1"], top1 / len(truths), places=6)
+        self.assertAlmostEqual(report["top5"], top5 / len(truths), places=6)
+        mean = sum(sum(right) / len(right) for right in classes.values()) / len(classes)
+        self.assertAlmostEqual(report["mean_class_accuracy"], mean, places=6)
+        self.assertEqual({c["index"]: c["images"] for c in report["classes"]},
+                         {truth: len(right) for truth, right in classes.items()})
+        self.assertEqual(sum(c["images"] for c in report["most_confused"]), len(truths) - top1)
+        self.assertTrue(report["complete"])
+
+    def test_folders_named_by_labels_or_indexes(self):
+        names = ["Kind_3", "7", "kind 0"]
+        root = self.make_tree(names)
+        truths = {f"{root}/{name}/{i}.png": truth for name, truth in zip(names, (3, 7, 0)) for i in range(4)}
+        report, err = self.report(root)
+        self.check_against_records(report, truths)
+        self.assertEqual(err, "")
+
+    def test_as_many_folders_as_classes_count_in_their_order(self):
+        names = [f"n{i:03}" for i in range(CLASSES)]
+        root = self.make_tree(names, each=2)
+        truths = {f"{root}/{name}/{i}.png": truth for truth, name in enumerate(names) for i in range(2)}
+        self.check_against_records(self.report(root)[0], truths)
+
+    def test_a_table_next_to_its_images(self):
+        paths = [self.make(f"images/a,{i}.png", seed=i) for i in range(6)]
+        with open(self.folder / "images" / "truth.csv", "w", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow(["label", "file"])
+            rows.writerows([f"kind {i}", f"a,{i}.png"] for i in range(6))
+        report, _ = self.report("--truth", str(self.folder / "images" / "truth.csv"))
+        self.check_against_records(report, {path: i for i, path in enumerate(paths)})
+
+    def test_a_table_relative_to_a_folder(self):
+        paths = [self.make(f"images/{i}.png", seed=i) for i in range(3)]
+        (self.folder / "t.csv").write_text("0.png,4\n1.png,5\n2.png,6\n")
+        report, _ = self.report("--truth", str(self.folder / "t.csv"), str(self.folder / "images"))
+        self.check_against_records(report, {path: 4 + i for i, path in enumerate(paths)})
+
+    def test_shards_add_up(self):
+        root = self.make_tree(["0", "1", "2"])
+        whole, _ = self.report(root)
+        parts = [self.report(root, "--shard", f"{i}/3")[0] for i in (1, 2, 3)]
+        for key in ("images", "top1_images", "top5_images"):
+            self.assertEqual(sum(p[key] for p in parts), whole[key])
+
+    def test_damaged_images_and_images_of_no_class_are_counted_apart(self):
+        root = self.make_tree(["0", "1"])
+        self.make("tree/0/bad.png", b"no image")
+        self.make("tree/stray.png", seed=3)
+        report, err = self.report(root, status=1)
+        self.assertEqual((report["images"], report["failed"], report["unlabelled"]), (8, 1, 1))
+        self.assertIn("stray.png: of no known class", err)
+
+    def test_text_and_one_line(self):
+        root = self.make_tree(["0", "1"])
+        out, _ = self.run_program("--eval", *self.flags, "-f", "text", root)
+        self.assertRegex(out.decode(), r"^8 images of 2 classes\n\n  top-1 +\d+\.\d\d %  \(\d+\)\n")
+        out, _ = self.run_program("--eval", *self.flags, "-f", "jsonl", root)
+        self.assertEqual(out.count(b"\n"), 1)
+
+    def test_wrong_use(self):
+        root = self.make_tree(["0", "what is this"])
+        table = self.folder / "t.csv"
+        table.write_text("0.png,4\n1.png,no such class\n")
+        for arguments, message in [
+                (["--eval", root], "what is this: a folder of no class of the model; expected a label or an index"),
+                (["--eval", str(self.folder / "nothing")], "nothing: No such file or directory"),
+                (["--eval", root + "/0"], "no folder in it; expected one for each class, or --truth FILE"),
+                (["--eval", "--truth", str(table)], "t.csv, line 2: 'no such class' is no class of the model"),
+                (["--eval", "--truth", str(table), root, root], "2 inputs, expected one folder"),
+                (["--eval", "-"], "takes folders or --truth FILE, not a list"),
+                (["--truth", str(table), root], "--truth: needs --eval"),
+                (["--eval", "--bench", root], "--eval: not with --bench")]:
+            out, err = self.run_program(*self.flags, *arguments, status=2)
+            self.assertEqual(out, b"")
+            self.assertIn(message, err)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,345 @@
+"""--html: the page's records against those of the run, and the page in a browser, if there is Chromium.
+
+What the page does is asked of a copy of it with a script added that uses it and writes down what it saw.
+"""
+
+import base64
+import html.parser
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from readme_commands import code_block
+from test_cli import CLASSES, MAKE_IMAGE, PROGRAM, Case, parse
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+BROWSER_TIMEOUT = 600  # seconds: a browser on a busy machine
+HOSTILE_LABELS = ["</script><script>window.owned = 1</script>", "<img src=x onerror='window.owned = 2'>", "a&amp;b",
+                  "quote\"'", "new\nline", "\u202eright to left", "日本", "<!--", "plain", "plain"]
+
+
+class Scripts(html.parser.HTMLParser):
+    """The script elements of a page, in order: (attributes, text)."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.scripts = []
+        self.inside = False
+        self.other_tags = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.inside = tag == "script"
+        if self.inside:
+            self.scripts.append([dict(attributes), ""])
+        else:
+            self.other_tags.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        self.inside = False
+
+    def handle_data(self, data):
+        if self.inside:
+            self.scripts[-1][1] += data
+
+
+class Report(Case):
+    def setUp(self):
+        super().setUp()
+        self.report = self.folder / "report.html"
+
+    def read(self, path=None):
+        """The page's data: (run, records, truths, thumbnails, end)."""
+        self.page = (path or self.report).read_bytes().decode("utf-8")  # strict
+        scripts = Scripts(self.page).scripts
+        one = lambda name: next((parse(text) for attributes, text in scripts if attributes.get("id") == name), None)
+        blocks = [parse(text) for attributes, text in scripts if attributes.get("class") == "records"]
+        thumbnails = [text.split("\n")[1:-1] for attributes, text in scripts if attributes.get("class") == "thumbnails"]
+        self.assertEqual([len(block["records"]) for block in blocks], [len(lines) for lines in thumbnails])
+        flat = lambda lists: [item for items in lists for item in items]
+        return (one("run"), flat(block["records"] for block in blocks), flat(block["truths"] for block in blocks),
+                [base64.b64decode(line, validate=True) for line in flat(thumbnails)], one("end"))
+
+
+def jpeg_size(data):
+    """Width and height from the start-of-frame segment."""
+    at = 2
+    while data[at + 1] not in (0xC0, 0xC1, 0xC2):
+        at += 2 + struct.unpack(">H", data[at + 2:at + 4])[0]
+    height, width = struct.unpack(">HH", data[at + 5:at + 9])
+    return width, height
+
+
+class Page(Report):
+    def test_records_are_those_of_the_run(self):
+        folder = self.make_folder(230)
+        self.make("photos/bad.jpg", b"no image")
+        self.make("photos/big.jpg", self.jpeg_bytes)
+        subprocess.run([MAKE_IMAGE, str(self.folder / "photos/wide.jpg"), "700", "350", "3"], check=True)
+        subprocess.run([MAKE_IMAGE, str(self.folder / "photos/line.jpg"), "2000", "1", "3"], check=True)
+        records = self.records("--html", str(self.report), folder, status=1)
+        run, in_page, truths, thumbnails, end = self.read()
+        self.assertEqual(in_page, records)
+        self.assertEqual(len(records), 234)
+        self.assertEqual(set(truths), {None})
+        self.assertEqual(end, {"complete": True})
+        self.assertEqual((run["model"], "labels" in run), ("tiny.safetensors", False))
+        for record, thumbnail in zip(records, thumbnails):
+            if record["status"] == "error":
+                self.assertEqual(thumbnail, b"")
+                continue
+            scale = min(1, 128 / max(record["width"], record["height"]))
+            expected = tuple(max(1, round(record[side] * scale)) for side in ("width", "height"))
+            self.assertEqual(jpeg_size(thumbnail), expected)
+            self.assertTrue(thumbnail.startswith(b"\xff\xd8") and thumbnail.endswith(b"\xff\xd9"))
+
+    def test_as_the_readme_has_it(self):
+        (self.folder / "build").mkdir()
+        (self.folder / "build/mnv2-classify").symlink_to(PROGRAM)
+        self.make_folder(3)
+        subprocess.run(["bash", "-c", code_block("Use", "--html")], cwd=self.folder, env=self.environment, check=True,
+                       timeout=120)
+        self.assertEqual(self.read()[1], [parse(line) for line in (self.folder / "results.jsonl").read_text().splitlines()])
+
+    def test_thumbnails_do_not_depend_on_threads(self):
+        folder = self.make_folder(12)
+        pages = []
+        for threads in ("1", "4"):
+            self.records("-t", threads, "--html", str(self.report), folder)
+            pages.append(self.report.read_bytes())
+        self.assertEqual(*pages)
+
+    def test_names_and_labels_stay_data(self):
+        labels = self.make("labels.json", json.dumps(HOSTILE_LABELS).encode())
+        names = [b"</script><script>window.owned=3<!--.png", b"quote\"'.png", b"line\nbreak\x1b[31m.png", b"caf\xe9.png",
+                 "\u202egnp.exe".encode() + b".png", b"&lt;.png", b"<img src=x onerror=alert(1)>.png"]
+        for i, name in enumerate(names):
+            path = os.fsencode(self.folder) + b"/photos/" + name
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            shutil.copy(self.make("one.png", seed=i), path)
+        records = self.records("--labels", labels, "-k", str(CLASSES), "--html", str(self.report),
+                               str(self.folder / "photos"))
+        self.assertEqual(len(records), len(names))
+        self.assertEqual(self.read()[1], records)
+        self.assertEqual({guess["label"] for guess in records[0]["top"]}, set(HOSTILE_LABELS))
+        self.assertEqual(self.page.count("<script>"), 1)  # the page's own code
+        for attributes, text in Scripts(self.page).scripts[1:]:
+            self.assertIn(attributes["type"], ("application/json", "text/plain"))
+            self.assertNotIn("<", text)
+
+    def test_nothing_is_fetched(self):
+        self.records("--html", str(self.report), self.make("a.png"))
+        self.read()
+        for tag, attributes in Scripts(self.page).other_tags:
+            self.assertNotIn(tag, ("link", "iframe", "img", "object", "embed", "base"))
+            self.assertFalse({"src", "href", "srcset", "action"} & set(attributes), tag)
+        self.assertNotRegex(self.page, r"https?:|@import|url\(|fetch\(|XMLHttpRequest|innerHTML|eval\(")
+        self.assertIn("default-src 'none'", self.page)
+
+    def test_links_lead_to_the_files(self):
+        (self.folder / "a b").mkdir()
+        (self.folder / "here").mkdir()
+        self.make("here/x.png")
+        for report, base in (("here/r.html", ""), ("a b/r.html", "../here/"), ("r.html", "here/")):
+            self.run_program("--html", str(self.folder / report), "x.png", cwd=self.folder / "here")
+            self.assertEqual(self.read(self.folder / report)[0]["base"], base)
+        self.run_program("--html", "../r.html", "../here/x.png", cwd=self.folder / "a b")
+        self.assertEqual(self.read(self.folder / "r.html")[0]["base"], "a%20b/")
+
+    def test_true_classes_of_an_evaluation(self):
+        for name in ("1/a", "1/b", "7/c"):
+            self.make(f"photos/{name}.png")
+        self.run_program("--eval", "--html", str(self.report), str(self.folder / "photos"))
+        run, records, truths, _, _ = self.read()
+        self.assertEqual(truths, [1, 1, 7])
+        self.assertEqual(len(records), 3)
+        self.assertEqual(len(run.get("labels", [])) in (0, CLASSES), True)
+
+    def test_a_run_that_is_cut_short_replaces_nothing(self):
+        self.report.write_text("the last one")
+        process = subprocess.Popen([PROGRAM, "--html", str(self.report), "-"], env=self.environment, stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process.stdin.write((self.make("a.png") + "\n").encode())
+        process.stdin.flush()
+        self.assertIn(b"ok", process.stdout.readline())
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 143)
+        self.assertEqual(self.report.read_text(), "the last one")
+        _, records, _, _, end = self.read(self.folder / "report.html.part")
+        self.assertEqual((len(records), end), (1, {"complete": False}))
+
+    def test_what_cannot_be_written(self):
+        image = self.make("a.png")
+        _, err = self.run_program("--html", "/dev/full", image, status=1)
+        self.assertIn("cannot write /dev/full: No space left", err)
+        self.assertIn("--html", self.run_program("--html", "/nonexistent/x.html", image, status=1)[1])
+        for arguments, words in ((["--html", ""], "--html: the file name is empty"),
+                                 (["--html", image], "is an input, too"),
+                                 (["--html", "r", "-o", "r"], "is written by --output already"),
+                                 (["--html", "r", "-o", "o", "--resume"], "--resume: not with --html"),
+                                 (["--html", "r", "--bench"], "--html: not with --bench")):
+            self.assertIn(words, self.run_program(*arguments, image, status=2)[1])
+
+
+@unittest.skipUnless(BROWSER, "no Chromium here")
+@unittest.skipIf(os.environ.get("MNV2_SANITIZE"), "ten thousand images under a sanitizer say no more about the page")
+class Browser(Report):
+    def ask(self, script, address="", window="1000,800"):
+        """What `script`, the body of an async function, returns in the page. Cards exist as far as the window shows them."""
+        probed = self.folder / "probed.html"
+        code = f"""<script>addEventListener('DOMContentLoaded', async () => {{
+            const settle = () => new Promise((done) => setTimeout(done, 100));
+            const cards = () => [...document.querySelectorAll('#list .card')];
+            const key = (name) => document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {{key: name, bubbles: true}}));
+            const count = () => document.getElementById('count').textContent;
+            let seen;
+            try {{ seen = await (async () => {{ {script} }})(); }} catch (error) {{ seen = String(error.stack); }}
+            document.body.replaceChildren(Object.assign(document.createElement('pre'),
+                {{id: 'seen', textContent: btoa(unescape(encodeURIComponent(JSON.stringify(seen))))}}));
+        }});</script>"""
+        probed.write_text(self.report.read_text().replace("</body>", code + "</body>"))
+        with tempfile.TemporaryDirectory() as profile:
+            result = subprocess.run(
+                [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+                 "--disable-background-networking", "--disable-component-update", "--disable-sync",
+                 f"--user-data-dir={profile}", f"--window-size={window}", "--virtual-time-budget=60000", "--dump-dom",
+                 probed.as_uri() + address], capture_output=True, timeout=BROWSER_TIMEOUT)
+        found = re.search(r'<pre id="seen">([^<]*)</pre>', result.stdout.decode())
+        self.assertTrue(found, result.stderr.decode()[-2000:])
+        return json.loads(base64.b64decode(found.group(1)))
+
+    def test_hostile_names_are_inert(self):
+        labels = self.make("labels.json", json.dumps(HOSTILE_LABELS).encode())
+        for i, name in enumerate((b"</script><script>window.owned=3<!--.png", b"<img src=x onerror=window.owned=4>.png",
+                                  b"caf\xe9 %41.png", b"line\nbreak.png")):
+            path = os.fsencode(self.folder) + b"/photos/" + name
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            shutil.copy(self.make("one.png", seed=i), path)
+        self.make("photos/<b>bad.png", b"<script>window.owned=5</script>")
+        self.run_program("--labels", labels, "-k", str(CLASSES), "--html", str(self.report), "photos", status=1,
+                         cwd=self.folder)
+        seen = self.ask("""
+            await settle();
+            const links = [], texts = [];
+            for (const button of cards()) {
+                button.click();
+                texts.push(document.getElementById('details-name').textContent);
+                links.push(document.querySelector('dialog a').getAttribute('href'));
+                document.getElementById('details').close();
+            }
+            return {owned: window.owned === undefined, ready: document.documentElement.dataset.ready, texts, links,
+                    tags: document.querySelectorAll('main img, main b, main script').length,
+                    thumbnails: [...document.querySelectorAll('#list img')].map((image) => image.naturalWidth),
+                    labels: [...new Set(rows.map((row) => row.label))],
+                    fetched: performance.getEntriesByType('resource').filter((r) => !r.name.startsWith('data:')).length};
+            """, window="1000,2000")
+        self.assertEqual((seen["owned"], seen["ready"], seen["fetched"]), (True, "yes", 0))
+        self.assertEqual(seen["tags"], len(seen["thumbnails"]))  # no image but the thumbnails
+        self.assertEqual(len(seen["thumbnails"]), 4)
+        self.assertTrue(all(width > 0 for width in seen["thumbnails"]))
+        self.assertIn("photos/</script><script>window.owned=3<!--.png", seen["texts"])
+        self.assertIn("photos/line\\x0abreak.png", seen["texts"])
+        self.assertIn("photos/caf%e9%20%2541.png", seen["links"])
+
+    def test_ten_thousand_images(self):
+        kinds = [self.make(f"kinds/{i}.png", seed=i) for i in range(20)]
+        bad = self.make("kinds/bad.png", b"no image")
+        folder = self.folder / "photos"
+        for i in range(10_000):
+            if i % 100 == 0:
+                (folder / f"{i // 100:03}").mkdir(parents=True)
+            os.link(bad if i % 50 == 49 else kinds[i % 20], folder / f"{i // 100:03}/{i:05}.png")
+        records = self.records("--html", str(self.report), str(folder), status=1)
+        tops = sorted({100 * r["top"][0]["probability"] for r in records if r["status"] == "ok"})
+        low, high = (tops[4] + tops[5]) / 2, (tops[-5] + tops[-4]) / 2  # percent; between two images on each side
+        started = time.monotonic()
+        seen = self.ask("""
+            await settle();
+            const all = {}, shows = (changes) => { set({q: '', class: '', in: 'first', min: '', max: '', status: '', sort: 'input',
+                                                        ...changes}); return shown.map((row) => row.number); };
+            all.loaded_ms = performance.now();
+            all.atFirst = [count(), cards().length, location.hash];
+            all.shown = shown.map((row) => row.number);
+            all.search = shows({q: '/0420'});
+            all.error = shows({status: 'error'});
+            all.code = shows({status: 'unsupported_format'});
+            const index = rows[7].first;
+            all.index = index;
+            all.first = shows({class: index});
+            all.any = shows({class: index, in: 'any'});
+            all.range = shows({min: LOW, max: HIGH});
+            all.highest = shows({sort: 'highest'});
+            all.lowest = shows({sort: 'lowest'});
+            const begin = performance.now();
+            all.path = shows({sort: 'path'});
+            all.sort_ms = performance.now() - begin;
+            all.none = [shows({q: 'no such name'}).length, cards().length, document.getElementById('empty').hidden];
+            document.querySelector('#filters button[type=reset]').click();
+            await settle();
+            all.reset = [count(), location.hash];
+            const place = () => Number(document.activeElement.parentElement.getAttribute('aria-posinset'));
+            cards()[0].focus();
+            all.walk = [place()];
+            for (const name of ['ArrowRight', 'ArrowDown', 'End', 'ArrowUp', 'Home']) { key(name); await settle(); all.walk.push(place()); }
+            all.columns = list.columns;
+            all.cards = cards().length;
+            scrollTo(0, document.body.scrollHeight / 2);
+            await settle();
+            all.middle = [...list.cards.keys()];
+            all.pictures = [...document.querySelectorAll('#list img')].length;
+            cards()[0].focus({preventScroll: true});
+            document.activeElement.click();
+            all.open = document.getElementById('details').open;
+            document.dispatchEvent(new KeyboardEvent('keydown', {key: '/', bubbles: true}));
+            document.getElementById('details').close();
+            await settle();
+            all.back = place() > 1;
+            dispatchEvent(new KeyboardEvent('keydown', {key: '/', bubbles: true}));
+            all.slash = document.activeElement.id;
+            return all;
+            """.replace("LOW", repr(low)).replace("HIGH", repr(high)), "#status=ok&sort=lowest&q=0999")
+        print(f"\n10,000 images: {self.report.stat().st_size / 1e6:.1f} MB; usable after {seen['loaded_ms'] / 1000:.2f} s, "
+              f"filtered and sorted in {seen['sort_ms']:.0f} ms; the browser took {time.monotonic() - started:.1f} s")
+        numbered = list(enumerate(records))
+        ok = [(i, r) for i, r in numbered if r["status"] == "ok"]
+        top = lambda r: r["top"][0]["probability"]
+        expected = [i for i, r in ok if "0999" in r["path"]]
+        self.assertEqual(seen["atFirst"][0], f"{len(expected)} of 10,000 images")
+        self.assertEqual(sorted(seen["shown"]), expected)
+        self.assertEqual([top(records[i]) for i in seen["shown"]], sorted(top(records[i]) for i in expected))
+        self.assertEqual(seen["search"], [i for i, r in numbered if "/0420" in r["path"]])
+        self.assertEqual(seen["error"], list(range(49, 10_000, 50)))
+        self.assertEqual(seen["code"], seen["error"])
+        index = records[7]["top"][0]["index"]
+        self.assertEqual(seen["index"], index)
+        self.assertEqual(seen["first"], [i for i, r in ok if r["top"][0]["index"] == index])
+        self.assertEqual(seen["any"], [i for i, r in ok if index in [guess["index"] for guess in r["top"]]])
+        self.assertEqual(seen["range"], [i for i, r in ok if low <= 100 * top(r) <= high])
+        self.assertTrue(0 < len(seen["range"]) < len(ok))
+        self.assertEqual(seen["highest"], [i for i, r in sorted(ok, key=lambda p: (-top(p[1]), p[0]))] + seen["error"])
+        self.assertEqual(seen["lowest"], [i for i, r in sorted(ok, key=lambda p: (top(p[1]), p[0]))] + seen["error"])
+        self.assertEqual(seen["path"], list(range(10_000)))
+        self.assertEqual(seen["none"], [0, 0, False])
+        self.assertEqual((seen["reset"][0], seen["reset"][1].strip("#")), ("10,000 of 10,000 images", ""))
+        columns = seen["columns"]
+        self.assertEqual(seen["walk"], [1, 2, 2 + columns, 10_000, 10_000 - columns, 1])
+        self.assertLess(seen["cards"], 100)
+        self.assertTrue(3000 < min(seen["middle"]) and max(seen["middle"]) < 7000 and len(seen["middle"]) < 100)
+        self.assertGreater(seen["pictures"], 5)
+        self.assertEqual((seen["open"], seen["back"], seen["slash"]), (True, True, "q"))
+
+
+if __name__ == "__main__":
+    unittest.main()
