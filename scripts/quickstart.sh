@@ -12,7 +12,8 @@ Installs what is missing (apt), builds build/mnv2-classify, makes models/mobilen
 images, or a sample picture drawn on the spot. Results go to stdout, everything else to stderr.
 
 The weights are, in this order: --checkpoint FILE or --weights NAME, \$MNV2_CHECKPOINT, ../shared/weights/mobilenet_v2.pth
-if it is there, a model file made before, torchvision's download (IMAGENET1K_V1).
+if it is there, a model file made before, torchvision's download (IMAGENET1K_V1). Where that cannot be reached, the model
+that comes with the program serves, models/figure-kinds.safetensors: it tells kinds of figures and pages.
 
   --checkpoint FILE   a PyTorch state_dict of torchvision's mobilenet_v2
   --weights NAME      download torchvision's IMAGENET1K_V1 or IMAGENET1K_V2
@@ -23,7 +24,7 @@ EOF
 }
 
 parse_arguments() {
-  checkpoint='' weights='' images=()
+  checkpoint='' weights='' own_model='' images=()
   while (($#)); do
     case $1 in
       -h | --help) usage && exit 0 ;;
@@ -47,7 +48,12 @@ parse_arguments() {
   [[ -z $checkpoint || -z $weights ]] || usage_error "--checkpoint and --weights exclude each other"
 }
 
-# Where the weights come from: sets checkpoint or weights, or neither when a model made before serves.
+# Whether torchvision's weights can be had: asked before a gigabyte of PyTorch is installed for them.
+can_download() {
+  [[ -n ${https_proxy:-}${HTTPS_PROXY:-} ]] || timeout 10 bash -c '</dev/tcp/download.pytorch.org/443' 2>/dev/null
+}
+
+# Where the weights come from: sets checkpoint or weights, or neither when a model made before or the own one serves.
 choose_weights() {
   local shared=$root/../shared/weights/mobilenet_v2.pth
   if [[ -z $checkpoint && -z $weights ]]; then
@@ -56,7 +62,7 @@ choose_weights() {
     elif [[ -f $shared ]]; then
       checkpoint=$shared
     elif [[ ! -f $model ]]; then
-      weights=IMAGENET1K_V1
+      if can_download; then weights=IMAGENET1K_V1; else own_model=yes; fi
     fi
   fi
   [[ -z $checkpoint || -f $checkpoint ]] || die "$checkpoint: no such checkpoint"
@@ -76,6 +82,12 @@ model_is_current() {
 }
 
 make_model() {
+  if [[ -n $own_model ]]; then
+    model=$root/models/figure-kinds.safetensors
+    say "torchvision's weights cannot be reached: using $model, which tells kinds of figures and pages"
+    say "For ImageNet's 1000 classes: scripts/quickstart.sh --checkpoint FILE, with a state_dict of torchvision's mobilenet_v2"
+    return
+  fi
   if [[ -z $checkpoint && -z $weights ]]; then
     say "Using $model, made before"
     return
@@ -116,7 +128,10 @@ main() {
   build "$root/build" --target mnv2-classify
   make_model
 
-  if ((${#images[@]} == 0)); then
+  if ((${#images[@]} == 0)) && [[ -n $own_model ]]; then
+    images=("$root/models/samples")
+    [[ ! . -ef $root ]] || images=(models/samples)
+  elif ((${#images[@]} == 0)); then
     images=("$root/build/sample.png")
     [[ ! . -ef $root ]] || images=(build/sample.png)
     say "Drawing a sample picture"

@@ -8,8 +8,13 @@
 
 namespace mnv2::app {
 
-/// The file name looked for in each folder.
-inline constexpr char kModelFileName[] = "mobilenet_v2.safetensors";
+/// A model named NAME is NAME.safetensors in one of the folders; "imagenet" is the one of torchvision's
+/// weights.
+inline constexpr char kModelSuffix[] = ".safetensors";
+inline constexpr char kImagenet[] = "imagenet";
+inline constexpr char kImagenetStem[] = "mobilenet_v2";
+/// The model that comes with the program: it stands in where there is no other.
+inline constexpr char kStandIn[] = "figure-kinds";
 
 /// What the search depends on. Empty strings count as unset, as the XDG base directory specification says.
 struct ModelSearch {
@@ -33,12 +38,23 @@ class ModelNotFound : public std::runtime_error {
   std::vector<std::string> details_;
 };
 
-/// The paths to try, in order, without repetition. A path named by flag or variable stands alone.
+/// The folders that models are looked for in, in order, without repetition.
+std::vector<std::string> model_folders(const ModelSearch& search);
+
+/// The paths to try, in order. A path named by flag or variable stands alone; a bare name, which is no file
+/// here, is looked for in every folder; without any, ImageNet's model is looked for in every folder, then the
+/// one that stands in.
 std::vector<std::string> model_candidates(const ModelSearch& search);
 
 /// The first candidate that exists. One that exists but cannot be read is not passed over: loading it tells
 /// why.
 /// @throws ModelNotFound
 std::string find_model(const ModelSearch& search);
+
+/// Whether nobody asked for the model at `path`, which stands in for ImageNet's.
+bool stands_in(const ModelSearch& search, const std::string& path);
+
+/// How ImageNet's model is made, for messages.
+std::vector<std::string> how_to_make_a_model();
 
 }  // namespace mnv2::app

@@ -102,8 +102,8 @@ void add_flags(CLI::App& app, Options& options) {
 
   app.option_defaults()->group("Model");
   app.add_option("-m,--model", options.model,
-                 "model file; without it, $MNV2_MODEL, then the usual data folders")
-      ->type_name("FILE");
+                 "a file, or the name of a model in the usual data folders; without it, $MNV2_MODEL, then imagenet")
+      ->type_name("MODEL");
 
   app.option_defaults()->group("Result");
   add_number<int>(app, "-k,--top-k", options.top_k, 1, kMaxInt, "how many classes to give for each image (5)")
@@ -145,6 +145,8 @@ void add_flags(CLI::App& app, Options& options) {
   app.add_option("--isa", options.isa, "instruction set (the best here); also $MNV2_ISA")->type_name("NAME");
 
   app.option_defaults()->group("Modes");
+  app.add_flag("--list-models", options.list_models, "the models that --model NAME finds, and what is in them")
+      ->disable_flag_override();
   app.add_flag("--summary", options.summary, "the layers of the model, their shapes and what they cost")
       ->disable_flag_override();
   app.add_flag("--eval", options.eval,

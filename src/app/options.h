@@ -57,6 +57,7 @@ struct Options {
   std::optional<std::string> isa;
 
   bool summary = false;
+  bool list_models = false;
 
   bool eval = false;
   std::optional<std::string> truth;

@@ -17,14 +17,15 @@ namespace {
 /// reader of JSON Lines work on the result of one image as on that of many.
 Layout choose_layout(const Options& options, bool single_image, bool on_terminal) {
   if (!options.format) {
-    if (options.bench || options.summary) return Layout::text;
+    if (options.bench || options.summary || options.list_models) return Layout::text;
     if (options.eval) return on_terminal ? Layout::text : Layout::json_object;
     return single_image && on_terminal ? Layout::json_object : Layout::json_lines;
   }
   switch (*options.format) {
     case Format::json:
-      return single_image || options.bench || options.eval || options.summary ? Layout::json_object
-                                                                              : Layout::json_array;
+      return single_image || options.bench || options.eval || options.summary || options.list_models
+                 ? Layout::json_object
+                 : Layout::json_array;
     case Format::jsonl:
       return Layout::json_lines;
     case Format::csv:
@@ -38,7 +39,7 @@ Layout choose_layout(const Options& options, bool single_image, bool on_terminal
 void plan_inputs(const Options& options, const Environment& environment, Plan& plan) {
   plan.inputs = {
       .paths = options.inputs, .files_from = options.files_from, .null_separated = options.null_separated};
-  if (plan.inputs.empty() && !options.bench && !options.truth && !options.summary)
+  if (plan.inputs.empty() && !options.bench && !options.truth && !options.summary && !options.list_models)
     throw UsageError("no input: name images or folders, or see mnv2-classify --help");
   if (options.null_separated && !plan.inputs.has_list())
     throw UsageError("--null: there is no list; --files-from FILE names one, - is the one on stdin");
@@ -50,12 +51,16 @@ void plan_inputs(const Options& options, const Environment& environment, Plan& p
   plan.order = options.unordered ? Order::completion : Order::inputs;
 }
 
-void plan_summary(const Options& options, Plan& plan) {
-  if (!options.summary) return;
-  if (!plan.inputs.empty()) throw UsageError("--summary: takes no images, only a model");
-  if (options.bench || options.eval) throw UsageError("--summary: not with --bench or --eval");
-  if (options.format == Format::csv) throw UsageError("--summary: gives text or json, not csv");
-  plan.summary = true;
+/// The modes that look at models alone.
+void plan_models(const Options& options, Plan& plan) {
+  if (!options.summary && !options.list_models) return;
+  const std::string mode = options.summary ? "--summary" : "--list-models";
+  if (!plan.inputs.empty()) throw UsageError(mode + ": takes no images");
+  if (options.bench || options.eval || (options.summary && options.list_models))
+    throw UsageError(mode + ": not with --bench, --eval" + (options.summary ? " or --list-models" : ""));
+  if (options.format == Format::csv) throw UsageError(mode + ": gives text or json, not csv");
+  plan.summary = options.summary;
+  plan.list_models = options.list_models;
 }
 
 /// Not for who redirected stderr or reads the records as they come, and not where a line cannot be redrawn.
@@ -155,7 +160,7 @@ Plan make_plan(const Options& options, const Environment& environment) {
   if (options.input_size && options.crop)
     throw UsageError("--input-size: not with --crop, which leaves the resize as it is");
   plan.input_size = options.input_size;
-  plan_summary(options, plan);
+  plan_models(options, plan);
 
   plan.top_k = options.top_k;
   plan_eval(options, plan);

@@ -81,6 +81,7 @@ struct Plan {
   Isa isa = Isa::portable;
 
   bool summary = false;
+  bool list_models = false;
 
   bool eval = false;
   std::optional<std::string> truth = {};  // a table; without, folders are named by classes

@@ -19,6 +19,7 @@
 #include "app/image/decoder_version.h"
 #include "app/inputs/make_inputs.h"
 #include "app/inputs/skip_done.h"
+#include "app/list_models.h"
 #include "app/log.h"
 #include "app/model_search.h"
 #include "app/options.h"
@@ -149,6 +150,7 @@ int run_plan(const Plan& plan, Output& output) {
            (plan.threads == 1 ? " thread" : " threads"));
   std::optional<Engine> engine;
   try {
+    if (plan.list_models) return print(list_models(plan.model, plan.layout), output);
     if (plan.summary) return print(summary_text(plan), output);
     engine.emplace(load_engine(plan));
   } catch (const ModelNotFound& e) {

@@ -126,7 +126,7 @@ class Summary(unittest.TestCase):
         self.summary(nets.V1(0.25, 4))
         for arguments, status, message in [
                 (["--summary", "x.jpg"], 2, "--summary: takes no images"),
-                (["--summary", "--bench"], 2, "--summary: not with --bench or --eval"),
+                (["--summary", "--bench"], 2, "--summary: not with --bench, --eval or --list-models"),
                 (["--summary", "-f", "csv"], 2, "--summary: gives text or json, not csv"),
                 (["--summary", "--input-size", "31"], 2, "'31' is not a whole number from 32 to 4096"),
                 (["--summary", "--input-size", "64", "--crop", "64"], 2, "--input-size: not with --crop"),

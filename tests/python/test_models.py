@@ -1,0 +1,81 @@
+"""Models by name: --model NAME, --list-models, and the model that comes with the program. Needs what test_cli.py needs."""
+
+import os
+import shutil
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from test_cli import CLASSES, Case, parse
+
+MODELS = Path(__file__).resolve().parents[2] / "models"
+
+
+class Models(Case):
+    def setUp(self):
+        super().setUp()
+        self.data = self.folder / "data/mnv2-classify"
+        self.data.mkdir(parents=True)
+        self.environment.update(XDG_DATA_HOME=str(self.folder / "data"), MNV2_MODEL="")
+
+    def test_a_model_by_name(self):
+        image = self.make("a.png")
+        shutil.copy(self.model, self.data / "mine.safetensors")
+        shutil.copy(self.model, self.data / "mobilenet_v2.safetensors")
+        for name in ("mine", "imagenet"):
+            out, err = self.run_program("-m", name, image)
+            self.assert_ok(parse(out), image)
+            self.assertEqual(err, "")
+        out, err = self.run_program("-m", "yours", image, status=3)
+        self.assertEqual(out, b"")
+        self.assertIn("model 'yours' (from --model): no such file", err)
+        self.assertIn(f"tried {self.data}/yours.safetensors", err)
+
+    def test_a_file_goes_before_a_name(self):
+        image = self.make("a.png")
+        shutil.copy(self.model, self.folder / "mine")
+        (self.data / "mine.safetensors").write_bytes(b"no model")
+        self.run_program("-m", "mine", image, cwd=self.folder)
+        self.run_program("-m", "mine", image, cwd="/", status=3)
+
+    def test_the_own_model_stands_in_and_says_so(self):
+        samples = sorted((MODELS / "samples").iterdir())
+        out, err = self.run_program("-k", "1", *map(str, samples))
+        if (MODELS / "mobilenet_v2.safetensors").exists():
+            self.assertEqual(err, "")
+            return
+        self.assertIn("warning: no ImageNet model found: using figure-kinds", err)
+        out, err = self.run_program("-m", "figure-kinds", "-k", "1", *map(str, samples))
+        self.assertEqual(err, "")
+        for path, line in zip(samples, out.decode().splitlines(), strict=True):
+            self.assertEqual(parse(line)["top"][0]["label"].replace(" ", "_"), path.stem)
+
+    def test_every_sample_is_recognised(self):
+        samples = sorted((MODELS / "samples").iterdir())
+        self.assertGreater(len(samples), 4)
+        for record in self.records("-m", "figure-kinds", "-k", "1", *map(str, samples)):
+            self.assertEqual(record["top"][0]["label"].replace(" ", "_"), Path(record["path"]).stem)
+
+    def test_the_list(self):
+        shutil.copy(self.model, self.data / "mine.safetensors")
+        (self.data / "broken.safetensors").write_bytes(b"no model")
+        (self.data / "notes.txt").write_text("")
+        out, _ = self.run_program("--list-models", "-f", "json")
+        models = {model["path"]: model for model in parse(out)}
+        mine = models[str(self.data / "mine.safetensors")]
+        self.assertEqual((mine["name"], mine["classes"], mine["input_size"]), ("mine", CLASSES, 32))
+        broken = models[str(self.data / "broken.safetensors")]
+        self.assertEqual(broken["error"]["code"], "invalid_model")
+        own = models[str(MODELS / "figure-kinds.safetensors")]
+        self.assertEqual((own["name"], own["classes"], own["input_size"]), ("figure-kinds", 14, 128))
+        self.assertEqual(list(models)[:2], [str(self.data / "broken.safetensors"), str(self.data / "mine.safetensors")])
+        text = self.run_program("--list-models")[0].decode()
+        self.assertIn(f"mine\n  {self.data}/mine.safetensors\n  {CLASSES} classes, input 32x32, ", text)
+        self.assertIn("  cannot be used: ", text)
+        self.run_program("--list-models", self.model, status=2)
+        self.run_program("--list-models", "--summary", status=2)
+
+
+if __name__ == "__main__":
+    unittest.main()
