@@ -59,9 +59,12 @@ void Classifier::classify_file(const std::string& path, const Needs& needs, Resu
 
   engine_.preprocessor(decoded.view, scratch_, workspace_.input());
   timings.preprocess_ms = stopwatch.lap_ms();
+  if (needs.thumbnail) result.thumbnail = image::make_thumbnail(decoded.view);
   decoded.pixels.reset();
   pixel_part.give_back();
+  stopwatch.lap_ms();
 
+  stopwatch.lap_ms();  // thumbnails are no stage
   engine_.network.forward(workspace_, outputs_);
   timings.inference_ms = stopwatch.lap_ms();
 
@@ -83,7 +86,6 @@ void Classifier::classify_file(const std::string& path, const Needs& needs, Resu
         {prediction.index, label_of(engine_.labels, prediction.index), prediction.probability});
   }
   if (plan_.timings || plan_.bench) record.timings = timings;
-  if (needs.thumbnail) result.thumbnail = image::make_thumbnail(decoded.view);
   if (needs.embedding) result.embedding.assign(workspace_.embedding().begin(), workspace_.embedding().end());
 }
 

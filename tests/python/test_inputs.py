@@ -264,6 +264,13 @@ class Resources(InputCase):
             for order in ([], ["--unordered"]):
                 self.assertLess(self.peak("-t", "4", *order, *[path] * 8), one + 80e6)
 
+    def test_pixels_are_given_back_only_after_their_last_use(self):
+        # So big that their memory is unmapped when it is freed.
+        path = self.make("big.png", grey_png(4000))
+        report = self.folder / "report.html"
+        self.assert_ok(self.records("--html", str(report), "-t", "2", path, path)[0], path)
+        self.assertIn(b"data:image/jpeg;base64", report.read_bytes())
+
     @unittest.skipIf(os.environ.get("MNV2_SANITIZE"), "sanitizers keep freed memory back")
     def test_a_list_takes_no_memory(self):
         lines = self.make("list", b"/nonexistent/file\n" * 60_000)
