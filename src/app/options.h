@@ -47,8 +47,8 @@ struct Options {
   std::optional<std::string> sort_into;
   std::optional<SortAs> sort_as;
 
-  std::optional<int> resize;  // pixels
-  std::optional<int> crop;    // pixels
+  std::optional<int> resize;      // pixels
+  std::optional<int> crop;        // pixels
   std::optional<int> input_size;  // pixels
   bool no_exif = false;
   std::int64_t max_pixels = 178'956'970;  // as Pillow

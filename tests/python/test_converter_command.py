@@ -118,7 +118,7 @@ class Output(ConverterCase):
                          ("mnv2-classify", "2", "mobilenet_v2"))
         self.assertEqual((len(architecture["blocks"]), architecture["blocks"][0]["expand"]), (17, None))
         self.assertEqual(architecture["stem"], {"kind": "conv", "in_channels": 3, "out_channels": 8, "kernel": 3, "stride": 2,
-                                                "clamp": [0, 6]})
+                                                "clamp": [0, 6], "source_parameters": 8 * 27 + 2 * 8})
         self.assertEqual(architecture["blocks"][1]["project"]["clamp"], None)
         self.assertEqual(tensors["blocks.1.depthwise.weight"].shape, (48, 1, 3, 3))
         self.assertEqual(metadata["source"], "checkpoint checkpoint.pth")
