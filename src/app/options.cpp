@@ -102,7 +102,7 @@ void add_flags(CLI::App& app, Options& options) {
 
   app.option_defaults()->group("Model");
   app.add_option("-m,--model", options.model,
-                 "a file, or the name of a model in the usual data folders; without it, $MNV2_MODEL, then imagenet")
+                 "a file, or the name of a model in the data folders; without it, $MNV2_MODEL, then imagenet")
       ->type_name("MODEL");
 
   app.option_defaults()->group("Result");
