@@ -30,7 +30,7 @@ main() {
   case ${1:-} in
     -h | --help) usage && exit 0 ;;
   esac
-  install_packages "${build_packages[@]}" catch2
+  install_packages "${build_packages[@]}" "${test_packages[@]}"
   choose_python
   need_modules numpy=python3-numpy torch=python3-torch torchvision=python3-torchvision PIL=python3-pil
 

@@ -37,11 +37,11 @@ std::string plain(std::string text) {
 
 TEST_CASE("the line has a bar, the count, the rate, what is left and the errors") {
   CHECK(format_progress(kMidway, 79, false) ==
-        "[=====>               ]  250/1000  25 %  25.0 images/s  ETA 0:30  3 errors");
+        "[======>                   ]  250/1000  25 %  25.0 images/s  ETA 0:30  3 errors");
   Progress one = kMidway;
   one.failed = 1;
   CHECK(format_progress(one, 200, false) ==
-        "[=========>                             ]  250/1000  25 %  25.0 images/s  ETA 0:30  1 error");
+        "[=========>                            ]  250/1000  25 %  25.0 images/s  ETA 0:30  1 error");
   one.failed = 0;
   CHECK(format_progress(one, 200, false).find("error") == std::string::npos);
 }
@@ -69,7 +69,7 @@ TEST_CASE("100 % is all of them, and a folder that grows meanwhile does not brea
   CHECK(format_progress(progress, 79, false).find("999/1000  99 %") != std::string::npos);
   progress.done = 1000;
   CHECK(format_progress(progress, 79, false) ==
-        "[=====================]  1000/1000  100 %  25.0 images/s  ETA 0:00  3 errors");
+        "[========================]  1000/1000  100 %  25.0 images/s  ETA 0:00  3 errors");
   progress.done = 1100;
   CHECK(format_progress(progress, 79, false).find("1100/1100  100 %") != std::string::npos);
 }

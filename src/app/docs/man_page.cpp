@@ -1,3 +1,7 @@
+#include <algorithm>
+#include <string>
+#include <string_view>
+
 #include "app/docs/docs.h"
 
 namespace mnv2::app {
@@ -29,11 +33,29 @@ std::string escaped(std::string_view text) {
 std::string bold(std::string_view text) { return "\\fB" + escaped(text) + "\\fR"; }
 std::string italic(std::string_view text) { return "\\fI" + escaped(text) + "\\fR"; }
 
+/// `text` with line breaks at blanks, which mean the same to roff: long lines are hard to compare and mend.
+std::string wrapped(std::string_view text) {
+  constexpr std::size_t kLongest = 72;
+  std::string out;
+  std::size_t line = 0;  // where it begins in `out`
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find(' ', begin), text.size());
+    if (out.size() > line) {
+      const bool fits = out.size() - line + 1 + (end - begin) <= kLongest;
+      out += fits ? ' ' : '\n';
+      if (!fits) line = out.size();
+    }
+    out += text.substr(begin, end - begin);
+    begin = end + 1;
+  }
+  return out;
+}
+
 std::string section(std::string_view name) { return ".SH " + std::string(name) + "\n"; }
 
 /// A term with its meaning indented below it.
 std::string item(const std::string& term, std::string_view meaning) {
-  return ".TP\n" + term + "\n" + escaped(meaning) + "\n";
+  return ".TP\n" + term + "\n" + escaped(wrapped(meaning)) + "\n";
 }
 
 /// "json|text" with bold words, "FILE" in italics.
@@ -53,19 +75,19 @@ std::string option(const Flag& flag) {
 }
 
 constexpr char kDescription[] =
-    R"(Classifies images on the CPU with networks of the MobileNet family and gives the answers that PyTorch gives.
-Folders are walked recursively, in bytewise order.
-Each input gives one record on standard output, in the order of the inputs, also one that cannot be
-classified; a bad file never stops a run.
-Messages go to standard error.
-)";
+    "Classifies images on the CPU with networks of the MobileNet family and gives the answers that PyTorch "
+    "gives. "
+    "Folders are walked recursively, in bytewise order. "
+    "Each input gives one record on standard output, in the order of the inputs, also one that cannot be "
+    "classified; "
+    "a bad file never stops a run. Messages go to standard error.";
 
 constexpr char kInputs[] =
-    R"(Inputs are files, folders and \fB\-\fR, a list of paths on standard input.
-What follows \fB\-\-\fR is an input, whatever it looks like.
-In folders, names that end in .jpg, .jpeg, .jpe, .jfif or .png count; hidden ones do not.
-What a file is, its first bytes decide.
-)";
+    "Inputs are files, folders and \"-\", a list of paths on standard input. What follows \"--\" is an "
+    "input, whatever it "
+    "looks like. In folders, names that end in .jpg, .jpeg, .jpe, .jfif or .png count; hidden ones do not. "
+    "What a file is, "
+    "its first bytes decide.";
 
 struct Meaning {
   const char* term;
@@ -123,7 +145,8 @@ std::string man_page(std::span<const FlagGroup> groups, std::string_view version
   text += section("NAME") + "mnv2\\-classify \\- tell what is in images\n";
   text += section("SYNOPSIS") +
           ".B mnv2\\-classify\n.RI [ flag ]...\n.IR file \" | \" folder \" | \\fB\\-\\fR...\"\n";
-  text += section("DESCRIPTION") + kDescription + ".PP\n" + kInputs;
+  text +=
+      section("DESCRIPTION") + escaped(wrapped(kDescription)) + "\n.PP\n" + escaped(wrapped(kInputs)) + "\n";
   text += section("OPTIONS");
   for (const FlagGroup& group : groups) {
     text += ".SS " + group.name + "\n";

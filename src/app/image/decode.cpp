@@ -103,7 +103,7 @@ std::int64_t decoding_bytes(const Header& header, bool apply_orientation) {
 }  // namespace
 
 void init_decoder() {
-  cv::setNumThreads(0);  // cores go to images, not to rows of one image
+  cv::setNumThreads(1);  // cores go to images, not to rows of one image
   cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
 }
 
