@@ -62,7 +62,6 @@ void Classifier::classify_file(const std::string& path, const Needs& needs, Resu
   if (needs.thumbnail) result.thumbnail = image::make_thumbnail(decoded.view);
   decoded.pixels.reset();
   pixel_part.give_back();
-  stopwatch.lap_ms();
 
   stopwatch.lap_ms();  // thumbnails are no stage
   engine_.network.forward(workspace_, outputs_);

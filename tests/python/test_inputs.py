@@ -269,7 +269,7 @@ class Resources(InputCase):
         path = self.make("big.png", grey_png(4000))
         report = self.folder / "report.html"
         self.assert_ok(self.records("--html", str(report), "-t", "2", path, path)[0], path)
-        self.assertIn(b"data:image/jpeg;base64", report.read_bytes())
+        self.assertIn(b"/9j/", report.read_bytes())  # how base64 of a JPEG begins
 
     @unittest.skipIf(os.environ.get("MNV2_SANITIZE"), "sanitizers keep freed memory back")
     def test_a_list_takes_no_memory(self):
