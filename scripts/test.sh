@@ -10,7 +10,7 @@ Usage: scripts/test.sh [CTEST ARGUMENT...]
 
 Installs what is missing (apt) and runs through ctest:
   build/       Release: all tests
-  build-asan/  AddressSanitizer and UndefinedBehaviorSanitizer: all tests but those of the scripts (label scripts)
+  build-asan/  AddressSanitizer and UndefinedBehaviorSanitizer: all tests but the long ones of labels scripts and sweep
   build-tsan/  ThreadSanitizer: the tests of label threads
   build-fuzz/  clang's libFuzzer on what reads untrusted bytes (label fuzz), some seconds each; skipped without clang-16
 Arguments go to each run of ctest, e.g. scripts/test.sh -R kernels.
@@ -51,7 +51,7 @@ main() {
   configure "$root/build-asan" "${common[@]}" -DMNV2_SANITIZE=address,undefined
   build "$root/build-asan"
   say "Running the tests under AddressSanitizer and UndefinedBehaviorSanitizer"
-  run_tests "$root/build-asan" --label-exclude '^scripts$' "${found[@]}" "$@"
+  run_tests "$root/build-asan" --label-exclude '^(scripts|sweep)$' "${found[@]}" "$@"
 
   say "Building with ThreadSanitizer in build-tsan/"
   configure "$root/build-tsan" "${common[@]}" -DMNV2_SANITIZE=thread
