@@ -57,7 +57,8 @@ main() {
   configure "$root/build-tsan" "${common[@]}" -DMNV2_SANITIZE=thread
   build "$root/build-tsan" --target thread_tests
   say "Running the tests of threads under ThreadSanitizer"
-  run_tests "$root/build-tsan" --label-regex '^threads$' "${found[@]}" "$@"
+  TSAN_OPTIONS="suppressions=$root/tests/tsan_suppressions.txt${TSAN_OPTIONS:+ $TSAN_OPTIONS}" \
+    run_tests "$root/build-tsan" --label-regex '^threads$' "${found[@]}" "$@"
 
   if command -v clang++-16 >/dev/null || apt-cache show clang-16 >/dev/null 2>&1; then
     install_packages "${fuzz_packages[@]}"

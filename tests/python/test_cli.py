@@ -542,6 +542,7 @@ class Speed(Case):
             for threads in ("2", "3", "8", "64"):
                 self.assertEqual(self.run_program("-t", threads, *inputs, status=status), expected)
 
+    @unittest.skipIf("thread" in os.environ.get("MNV2_SANITIZE", ""), "ThreadSanitizer needs a thread of its own")
     def test_without_threads_to_be_had(self):
         """No room for a second stack: the work is done on the thread that is there."""
         def huge_stacks():
