@@ -24,7 +24,7 @@ EOF
 }
 
 parse_arguments() {
-  checkpoint='' weights='' own_model='' images=()
+  checkpoint='' weights='' by_default='' own_model='' images=()
   while (($#)); do
     case $1 in
       -h | --help) usage && exit 0 ;;
@@ -62,7 +62,7 @@ choose_weights() {
     elif [[ -f $shared ]]; then
       checkpoint=$shared
     elif [[ ! -f $model ]]; then
-      if can_download; then weights=IMAGENET1K_V1; else own_model=yes; fi
+      if can_download; then weights=IMAGENET1K_V1 by_default=yes; else own_model=yes; fi
     fi
   fi
   [[ -z $checkpoint || -f $checkpoint ]] || die "$checkpoint: no such checkpoint"
@@ -81,13 +81,25 @@ model_is_current() {
   head -c 200000 "$model" | grep -aF "\"$wanted\"" >/dev/null
 }
 
+use_own_model() {
+  own_model=yes
+  model=$root/models/figure-kinds.safetensors
+  say "torchvision's weights cannot be had: using $model, which tells kinds of figures and pages"
+  say "For ImageNet's 1000 classes: scripts/quickstart.sh --checkpoint FILE, with a state_dict of torchvision's mobilenet_v2"
+}
+
+# Sets model. What nobody asked for by name may fail, after which the own model serves.
 make_model() {
-  if [[ -n $own_model ]]; then
-    model=$root/models/figure-kinds.safetensors
-    say "torchvision's weights cannot be reached: using $model, which tells kinds of figures and pages"
-    say "For ImageNet's 1000 classes: scripts/quickstart.sh --checkpoint FILE, with a state_dict of torchvision's mobilenet_v2"
-    return
+  if [[ -n $by_default ]]; then
+    (convert_model) || use_own_model
+  elif [[ -n $own_model ]]; then
+    use_own_model
+  else
+    convert_model
   fi
+}
+
+convert_model() {
   if [[ -z $checkpoint && -z $weights ]]; then
     say "Using $model, made before"
     return

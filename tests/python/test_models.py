@@ -2,14 +2,16 @@
 
 import os
 import shutil
+import subprocess
 import sys
 import unittest
 from pathlib import Path
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from test_cli import CLASSES, Case, parse
+from test_cli import CLASSES, PROGRAM, TIMEOUT, Case, parse
 
-MODELS = Path(__file__).resolve().parents[2] / "models"
+ROOT = Path(__file__).resolve().parents[2]
+MODELS = ROOT / "models"
 
 
 class Models(Case):
@@ -75,6 +77,62 @@ class Models(Case):
         self.assertIn("  cannot be used: ", text)
         self.run_program("--list-models", self.model, status=2)
         self.run_program("--list-models", "--summary", status=2)
+
+
+class Quickstart(Case):
+    """scripts/quickstart.sh in a clone of its own, whose Python has no torch, with no ../shared beside it."""
+
+    def setUp(self):
+        super().setUp()
+        self.clone = self.folder / "a clone"
+        shutil.copytree(ROOT / "scripts", self.clone / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+        (self.clone / "models").mkdir()
+        shutil.copy(MODELS / "figure-kinds.safetensors", self.clone / "models")
+        shutil.copytree(MODELS / "samples", self.clone / "models/samples")
+        (self.clone / "build").mkdir()
+        (self.clone / "build/mnv2-classify").symlink_to(PROGRAM)
+        self.write_tool("cmake", "exit 0")  # the program is built
+        self.write_tool("dpkg-query", "echo install ok installed")
+        self.write_tool("python-without-torch", f'exec "{sys.executable}" -S "$@"')
+        self.environment.update(PATH=f"{self.folder / 'bin'}:{os.environ['PATH']}", PYTHON="python-without-torch")
+
+    def write_tool(self, name, command):
+        tool = self.folder / "bin" / name
+        tool.parent.mkdir(exist_ok=True)
+        tool.write_text(f"#!/bin/sh\n{command}\n")
+        tool.chmod(0o755)
+
+    def quickstart(self, *arguments, status=0):
+        result = subprocess.run(["bash", "scripts/quickstart.sh", *arguments], cwd=self.clone, env=self.environment,
+                                stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT)
+        self.assertEqual(result.returncode, status, result.stderr)
+        return result.stdout, result.stderr
+
+    def assert_own_model_answers(self):
+        samples = sorted(path.name for path in (MODELS / "samples").iterdir())
+        out, err = self.quickstart()
+        self.assertIn(f"using {self.clone}/models/figure-kinds.safetensors, which tells kinds of figures", err)
+        self.assertIn("For ImageNet's 1000 classes: scripts/quickstart.sh --checkpoint FILE", err)
+        records = [parse(line) for line in out.splitlines()]
+        self.assertEqual([record["path"] for record in records], [f"models/samples/{name}" for name in samples])
+        for record in records:
+            self.assertEqual(record["top"][0]["label"].replace(" ", "_"), Path(record["path"]).stem)
+        out, _ = self.quickstart("models/samples/table.jpg")
+        self.assertEqual(parse(out)["top"][0]["label"], "table")
+        return err
+
+    def test_where_torchvision_cannot_be_reached(self):
+        self.write_tool("timeout", "exit 1")  # is what its address is tried with
+        self.assertNotIn("torch=", self.assert_own_model_answers())
+
+    def test_where_there_is_no_torch_to_convert_with(self):
+        self.write_tool("timeout", "exit 0")
+        self.assertIn("python-without-torch has no module of", self.assert_own_model_answers())
+
+    def test_weights_that_were_asked_for_are_not_replaced(self):
+        out, err = self.quickstart("--weights", "IMAGENET1K_V1", status=1)
+        self.assertEqual(out, "")
+        self.assertIn("python-without-torch has no module of", err)
 
 
 if __name__ == "__main__":
