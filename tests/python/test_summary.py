@@ -120,7 +120,18 @@ class Summary(unittest.TestCase):
             n, d_f = int(c * alpha), d_f // stride
             self.assertEqual((cost["depthwise"], cost["pointwise"]), (9 * m * d_f ** 2, m * n * d_f ** 2))
             m = n
-        self.assertIn("D_K^2 aM (rD_F)^2 + aM aN (rD_F)^2", run("--summary", "-m", self.model).stdout)
+        text = run("--summary", "-m", self.model).stdout
+        self.assertIn("D_K^2 aM (rD_F)^2 + aM aN (rD_F)^2", text)
+        self.assertIn("\n  alpha = 0.5, rho = 96 / 224 = 0.4286\n", text)
+
+    def test_the_multipliers_of_mobilenet_v1(self) -> None:
+        for alpha in (0.1, 0.25, 0.3, 0.6, 0.75, 1.0, 1.25, 0.333):
+            summary = self.summary(nets.V1(alpha, 4), 64, "--input-size", "160")
+            self.assertEqual((summary["alpha"], round(summary["rho"], 5)), (alpha, round(160 / 224, 5)))
+        other = self.summary(nets.V1(0.5, 4, [(c + 8 * (c == 256), s) for c, s in nets.V1_BLOCKS]))
+        self.assertEqual((other["alpha"], other["rho"]), (None, None))
+        self.assertEqual(self.summary(nets.Timm(1, 0.5, 4))["alpha"], 0.5)
+        self.assertNotIn("alpha", self.summary(mobilenet_v2(width_mult=0.1, num_classes=2)))
 
     def test_wrong_use(self) -> None:
         self.summary(nets.V1(0.25, 4))

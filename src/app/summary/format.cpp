@@ -28,7 +28,8 @@ std::string kilobytes(std::int64_t bytes) { return print("%.1f", static_cast<dou
 /// As PyTorch writes a tensor's shape, for one image.
 std::string output_shape(const SummaryRow& row, bool is_vector) {
   const LayerShape& shape = row.shape;
-  return is_vector ? print("[1, %d]", row.out_c) : print("[1, %d, %d, %d]", row.out_c, shape.out_h, shape.out_w);
+  return is_vector ? print("[1, %d]", row.out_c)
+                   : print("[1, %d, %d, %d]", row.out_c, shape.out_h, shape.out_w);
 }
 
 /// A column's cells are padded to its widest one.
@@ -41,7 +42,8 @@ std::string table(const std::vector<std::vector<std::string>>& rows) {
     std::string line;
     for (std::size_t i = 0; i < row.size(); ++i) {
       const std::string space(widths[i] - row[i].size(), ' ');
-      line.append("  ").append(i < 3 ? row[i] + space : space + row[i]);  // names to the left, numbers to the right
+      line.append("  ").append(i < 3 ? row[i] + space
+                                     : space + row[i]);  // names to the left, numbers to the right
     }
     line.erase(line.find_last_not_of(' ') + 1);
     out += line + "\n";
@@ -84,8 +86,11 @@ std::string to_text(const Summary& summary) {
   costs.push_back({"total", "", "", "", "", grouped(sum)});
   return out +
          "\n  Cost of the separable blocks, D_K^2 aM (rD_F)^2 + aM aN (rD_F)^2 (Howard et al. 2017, section "
-         "3.3)\n" +
-         table(costs);
+         "3.3)" +
+         (summary.multipliers ? print("\n  alpha = %.4g, rho = %d / 224 = %.4g", summary.multipliers->alpha,
+                                      summary.input_h, summary.multipliers->rho)
+                              : "") +
+         "\n" + table(costs);
 }
 
 Json to_json(const SummaryRow& row) {
@@ -129,6 +134,9 @@ Json to_json(const Summary& summary) {
   if (!summary.separable_costs.empty()) {
     Json& costs = json["separable_costs"] = Json::array();
     for (const SeparableCost& cost : summary.separable_costs) costs.push_back(to_json(cost));
+    const std::optional<Multipliers>& multipliers = summary.multipliers;
+    json["alpha"] = multipliers ? Json(multipliers->alpha) : Json(nullptr);
+    json["rho"] = multipliers ? Json(multipliers->rho) : Json(nullptr);
   }
   return json;
 }

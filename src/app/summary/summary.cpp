@@ -1,6 +1,8 @@
 #include "app/summary/summary.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstdio>
 #include <limits>
 
 namespace mnv2::app {
@@ -66,6 +68,31 @@ std::vector<SeparableCost> separable_costs(const Architecture& architecture,
   return costs;
 }
 
+/// Channels behind the stem and the blocks of MobileNetV1 (Howard et al. 2017, Table 1).
+constexpr int kV1Channels[] = {32, 64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024};
+constexpr int kV1Side = 224;  // pixels
+
+/// The roundest alpha for which floor(alpha * c) of every c above is the architecture's.
+std::optional<double> width_multiplier(const Architecture& architecture) {
+  if (architecture.blocks.size() + 1 != std::size(kV1Channels)) return std::nullopt;
+  double low = 0;
+  double high = std::numeric_limits<double>::infinity();
+  for (std::size_t i = 0; i < std::size(kV1Channels); ++i) {
+    const int channels = i == 0 ? architecture.stem.out_c : architecture.blocks[i - 1].project.out_c;
+    low = std::max(low, static_cast<double>(channels) / kV1Channels[i]);
+    high = std::min(high, static_cast<double>(channels + 1) / kV1Channels[i]);
+  }
+  for (const double scale : {1.0, 10.0, 100.0, 1000.0, 10000.0})
+    if (const double alpha = std::ceil(low * scale) / scale; alpha < high) return alpha;
+  return std::nullopt;
+}
+
+std::optional<Multipliers> multipliers(const Architecture& architecture, int input_h, int input_w) {
+  const std::optional<double> alpha = width_multiplier(architecture);
+  if (!alpha || input_h != input_w) return std::nullopt;
+  return Multipliers{.alpha = *alpha, .rho = static_cast<double>(input_h) / kV1Side};
+}
+
 }  // namespace
 
 SummaryRow Summary::total() const {
@@ -93,7 +120,9 @@ Summary summarize(const Model& model, int input_h, int input_w) {
       .as_trained = std::all_of(layers.begin(), layers.end(),
                                 [](const Layer* layer) { return layer->source_parameters.has_value(); }),
       .rows = {},
-      .separable_costs = separable_costs(architecture, shapes)};
+      .separable_costs = separable_costs(architecture, shapes),
+      .multipliers = {}};
+  if (!summary.separable_costs.empty()) summary.multipliers = multipliers(architecture, input_h, input_w);
   ReceptiveField field;
   const auto add_pool = [&](int channels) {
     LayerShape shape;

@@ -34,6 +34,12 @@ struct SeparableCost {
   std::int64_t pointwise = 0;  // alpha M * alpha N * (rho D_F)^2
 };
 
+/// By what a network differs from the MobileNetV1 of Howard et al. 2017, Table 1.
+struct Multipliers {
+  double alpha = 1;  // of all channels: the roundest number that gives them
+  double rho = 1;    // of the input's 224 pixels
+};
+
 struct Summary {
   std::string model;         // path
   std::string architecture;  // name
@@ -43,6 +49,8 @@ struct Summary {
   bool as_trained = false;                     // parameters count those of the network as it was trained
   std::vector<SummaryRow> rows;                // in order of execution
   std::vector<SeparableCost> separable_costs;  // of MobileNetV1's blocks; empty for other networks
+  std::optional<Multipliers>
+      multipliers;  // of MobileNetV1 itself; nothing for other channels or an oblong input
 
   SummaryRow total() const;
 };
