@@ -83,6 +83,13 @@ build_packages=(g++ cmake ninja-build libopencv-dev libjpeg-dev libpng-dev libcl
 # shellcheck disable=SC2034  # used by the scripts that source this
 test_packages=(catch2 parallel slurm-wlm man-db groff mandoc chromium)
 
+# What draws figures (scripts/make_figures.py): the modules for the system's interpreter, the programs, the fonts.
+# shellcheck disable=SC2034  # used by the scripts that source this
+figure_modules=(python3-matplotlib python3-qrcode)
+# shellcheck disable=SC2034  # used by the scripts that source this
+figure_packages=(graphviz zint fonts-dejavu-core fonts-liberation fonts-open-sans fonts-lato fonts-comic-neue
+  fonts-freefont-ttf fonts-crosextra-caladea fonts-crosextra-carlito fonts-roboto-unhinted fonts-hack)
+
 # shellcheck disable=SC2034  # used by the scripts that source this
 fuzz_packages=(clang-16 libclang-rt-16-dev)
 

@@ -11,6 +11,7 @@ import sys
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 HANDED_OVER = "MNV2_HANDED_OVER"  # an environment variable, set for the interpreter that was handed over to
+DEBIAN_PACKAGES = {"PIL": "python3-pil"}  # those that are not called python3- and the module's name
 
 
 def need(*modules: str) -> None:
@@ -30,5 +31,5 @@ def need(*modules: str) -> None:
         except OSError as error:
             why += f", and {python} does not start: {error.strerror}"
     script = os.path.basename(sys.argv[0])
-    sys.exit(f"{script}: {why}; install Debian's python3-torch and python3-torchvision, or let $PYTHON name an "
-             "interpreter that has them")
+    packages = " ".join(DEBIAN_PACKAGES.get(name, f"python3-{name}") for name in modules)
+    sys.exit(f"{script}: {why}; on Debian: apt-get install {packages}; or let $PYTHON name an interpreter with them")

@@ -134,6 +134,7 @@ class Augmentation:
 
     strength: float = 1.0
     flip: float = 0.5  # the probability of mirroring
+    recolor: float = 0.0  # the probability of other colours altogether
 
     def pixels(self, image: Image.Image, sizes: Sizes, generator: torch.Generator) -> np.ndarray:
         """uint8 [crop, crop, 3]: a random part, mirrored or not, in other colours."""
@@ -150,7 +151,14 @@ class Augmentation:
             if s > 0:
                 jitter = transforms.ColorJitter(0.3 * s, 0.3 * s, 0.3 * s, min(0.5, 0.05 * s))
                 out = jitter(out)
-            return np.asarray(out)
+            pixels = np.asarray(out)
+            return self._recolored(pixels) if torch.rand(()) < self.recolor else pixels
+
+    @staticmethod
+    def _recolored(pixels: np.ndarray) -> np.ndarray:
+        """Red, green and blue in another order, and one image of four as its negative: light ink on dark paper."""
+        swapped = pixels[..., torch.randperm(3).numpy()]
+        return 255 - swapped if torch.rand(()) < 0.25 else swapped
 
     @staticmethod
     def _window(image: Image.Image, sizes: Sizes) -> Image.Image:

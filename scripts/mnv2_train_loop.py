@@ -8,6 +8,7 @@ import math
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, Iterator
 
 import numpy as np
@@ -22,6 +23,9 @@ from mnv2_train_data import Images, to_tensor
 class Recipe:
     """What decides how the weights move. A run can only be resumed with the same."""
 
+    network: str  # which one: for people, and to be compared
+    images: str  # their sizes and augmentation, likewise
+    classes: tuple[str, ...]
     epochs: int
     batch: int
     learning_rate: float
@@ -54,7 +58,8 @@ def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
     return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
 
 
-def _batches(images: Images, order: np.ndarray, batch: int, workers: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def _batches(images: Images, order: np.ndarray, batch: int,
+             workers: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     loader = torch.utils.data.DataLoader(images, batch_size=batch, sampler=[int(i) for i in order],
                                          num_workers=workers, generator=torch.Generator().manual_seed(0))
     for pixels, classes in loader:
@@ -109,8 +114,10 @@ class Trainer:
         """Goes back to where last.pt was written. Raises ValueError when it comes from another recipe."""
         saved = torch.load(self.output / "last.pt", map_location="cpu")
         for name, value in asdict(self.recipe).items():
-            if saved["recipe"].get(name) != value:
-                raise ValueError(f"{name} was {saved['recipe'].get(name)}, now {value}")
+            before = saved["recipe"].get(name)
+            if before != value:
+                before, now = (shorten(str(what), 300, placeholder=" ...") for what in (before, value))
+                raise ValueError(f"{name} was {before}, now {now}")
         self.network.load_state_dict(saved["state_dict"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.history = [Epoch(**epoch) for epoch in saved["history"]]

@@ -30,8 +30,10 @@ main() {
   case ${1:-} in
     -h | --help) usage && exit 0 ;;
   esac
-  install_packages "${build_packages[@]}" "${test_packages[@]}"
+  install_packages "${build_packages[@]}" "${test_packages[@]}" "${figure_packages[@]}"
   choose_python
+  # An interpreter of one's own may lack these: the tests that draw figures say then that they are skipped.
+  [[ -n ${PYTHON:-} ]] || install_packages "${figure_modules[@]}"
   need_modules numpy=python3-numpy torch=python3-torch torchvision=python3-torchvision PIL=python3-pil
 
   say "Building Release with tests in build/"

@@ -81,6 +81,9 @@ def parse_arguments(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
                         help="0: none, 1: strong crops and colours (default: 0.7)")
     recipe.add_argument("--flip", type=real(0, 1), default=0.5, metavar="P",
                         help="how often images are mirrored; 0 where left and right matter (default: 0.5)")
+    recipe.add_argument("--recolor", type=real(0, 1), default=0, metavar="P",
+                        help="how often red, green and blue change places, or the image becomes its negative; for "
+                             "drawings, whose colours tell nothing (default: 0)")
     recipe.add_argument("--seed", type=whole(0, 2**31), default=1, metavar="N", help="(default: 1)")
 
     machine = parser.add_argument_group("machine")
@@ -168,13 +171,16 @@ def train(options: argparse.Namespace) -> None:
     if options.init:
         say(f"{load_features(network, options.init)} tensors from {options.init}")
     sizes = Sizes(resize=options.resize or options.input_size * 8 // 7, crop=options.input_size)
-    recipe = Recipe(epochs=options.epochs, batch=options.batch,
+    augmentation = Augmentation(options.augment, options.flip, options.recolor)
+    recipe = Recipe(network=f"{options.arch}, width {options.width}, dropout {options.dropout}",
+                    images=f"{len(tree.train)} to train on, {len(tree.val)} to validate, {sizes}, {augmentation}",
+                    classes=tuple(tree.classes), epochs=options.epochs, batch=options.batch,
                     learning_rate=options.learning_rate or (0.0005 if options.init else 0.002),
                     warmup_epochs=options.warmup, weight_decay=options.weight_decay,
                     label_smoothing=options.label_smoothing, freeze=options.freeze, seed=options.seed)
     trainer = Trainer(network, features_of(network),
-                      Images(tree.train, sizes, options.seed, Augmentation(options.augment, options.flip)),
-                      Images(tree.val, sizes, options.seed), recipe, options.output, options.workers)
+                      Images(tree.train, sizes, options.seed, augmentation), Images(tree.val, sizes, options.seed),
+                      recipe, options.output, options.workers)
     if options.resume:
         try:
             trainer.resume()
