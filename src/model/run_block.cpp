@@ -144,6 +144,7 @@ class BlockRun {
       }
       const int run = std::min(rows.end - y, b_.ring_rows - slot);  // until the ring wraps
       const Clamp& clamp = b_.block->expand->clamp;
+      const Fetch fetch = b_.banded ? next_rows(panel, {y, y + run}) : next_weights(panel, b_.input.c);
       context_.kernels.pointwise({.input = input_ + y * b_.input.row_stride,
                                   .input_block_stride = b_.input.block_stride,
                                   .weights = context_.arena + panel.weights,
@@ -156,8 +157,8 @@ class BlockRun {
                                   .vectors = panel.vectors,
                                   .clamp_min = clamp.min,
                                   .clamp_max = clamp.max,
-                                  .prefetch = prefetch_after(panel),
-                                  .prefetch_floats = std::ptrdiff_t{panel.vectors} * lanes_ * b_.input.c});
+                                  .prefetch = fetch.data,
+                                  .prefetch_floats = fetch.floats});
       y += run;
     }
   }
@@ -208,6 +209,7 @@ class BlockRun {
     const LayerTimer timer(thread, b_.project_layer());
     const Clamp clamp = last_chunk ? b_.block->project.clamp : Clamp{};
     for (const PanelPlan& panel : chunk.project) {
+      const Fetch fetch = b_.banded ? Fetch{} : next_weights(panel, chunk.channels);
       PointwiseArgs args{.input = input,
                          .input_block_stride = input_block,
                          .weights = context_.arena + panel.weights,
@@ -219,8 +221,8 @@ class BlockRun {
                          .accumulate = !first_chunk,
                          .clamp_min = clamp.min,
                          .clamp_max = clamp.max,
-                         .prefetch = prefetch_after(panel),
-                         .prefetch_floats = std::ptrdiff_t{panel.vectors} * lanes_ * chunk.channels};
+                         .prefetch = fetch.data,
+                         .prefetch_floats = fetch.floats};
       // The kernel only reads the residual; one type of map serves both.
       if (b_.block->residual && last_chunk)
         args.residual =
@@ -229,10 +231,27 @@ class BlockRun {
     }
   }
 
-  /// By bands the same few weights come again and again; by chunks each comes once, and the arena has them in
-  /// order.
-  const float* prefetch_after(const PanelPlan& panel) const {
-    return b_.banded ? nullptr : context_.arena + panel.weights + kPrefetchDistance;
+  /// What a kernel fetches on the way.
+  struct Fetch {
+    const float* data = nullptr;
+    std::ptrdiff_t floats = 0;
+  };
+
+  /// By chunks each weight comes once, and the arena has them in order: while a panel is multiplied, as many
+  /// to come.
+  Fetch next_weights(const PanelPlan& panel, int in_c) const {
+    return {context_.arena + panel.weights + kPrefetchDistance,
+            std::ptrdiff_t{panel.vectors} * lanes_ * in_c};
+  }
+
+  /// By bands the same few weights come again and again, but the input's rows are new: while a panel is
+  /// multiplied with `rows`, those of the next band, one channel block for each panel.
+  Fetch next_rows(const PanelPlan& panel, Range rows) const {
+    const int block = panel.first_vector / kernels::kMaxPanelVectors;
+    if (block >= b_.input.vectors) return {};
+    return {input_ + block * b_.input.block_stride +
+                (rows.begin + b_.band_rows * b_.stride()) * b_.input.row_stride,
+            rows.size() * b_.input.row_stride};
   }
 
   void zero_output_columns(Range rows) const {
