@@ -27,9 +27,10 @@ Preprocessing choose_preprocessing(const Model& model, const Plan& plan) {
 Engine load_engine(const Plan& plan) {
   const std::string path = find_model(plan.model);
   if (stands_in(plan.model, path)) {
-    log_warning(std::string("no ImageNet model found: using ") + kStandIn +
-                ", which tells kinds of figures and pages; scripts/quickstart.sh makes ImageNet's, and --model " +
-                kStandIn + " says that this one is meant");
+    log_warning(
+        std::string("no ImageNet model found: using ") + kStandIn +
+        ", which tells kinds of figures and pages; scripts/quickstart.sh makes ImageNet's, and --model " +
+        kStandIn + " says that this one is meant");
   }
   Stopwatch stopwatch;
   const Model model = Model::load(path);
@@ -40,8 +41,8 @@ Engine load_engine(const Plan& plan) {
     throw Error(ErrorCode::invalid_model, path +
                                               ": the model has no classifier: it gives features, which "
                                               "cannot be told as classes; --embeddings FILE.npy takes them");
-  if (!model.architecture().classifier && plan.sort_into)
-    throw UsageError("--sort-into: " + path + " has no classes to sort by");
+  if (!model.architecture().classifier && !plan.classes_flag.empty() && !plan.bench)
+    throw UsageError(plan.classes_flag + ": " + path + " has no classifier, so no classes");
 
   // Before the packing: it is the cheaper thing to be wrong.
   std::vector<std::string> labels =

@@ -37,7 +37,7 @@ struct Options {
 
   std::optional<std::string> model;
   std::optional<std::string> labels;
-  int top_k = 5;
+  std::optional<int> top_k;
   std::optional<Format> format;
   float min_prob = 0;  // 0..1
   std::optional<std::string> output;

@@ -162,7 +162,13 @@ Plan make_plan(const Options& options, const Environment& environment) {
   plan.input_size = options.input_size;
   plan_models(options, plan);
 
-  plan.top_k = options.top_k;
+  plan.top_k = options.top_k.value_or(plan.top_k);
+  plan.classes_flag = options.eval           ? "--eval"
+                      : options.sort_into    ? "--sort-into"
+                      : options.labels       ? "--labels"
+                      : options.top_k        ? "--top-k"
+                      : options.min_prob > 0 ? "--min-prob"
+                                             : "";
   plan_eval(options, plan);
   const bool on_terminal = environment.stdout_is_terminal && options.output.value_or("-") == "-";
   plan.layout = choose_layout(options, plan.single_image, on_terminal);

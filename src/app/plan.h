@@ -59,6 +59,8 @@ struct Plan {
   std::optional<int> input_size = {};  // a crop that takes the resize with it
 
   int top_k = 5;
+  std::string classes_flag =
+      {};  // one that asks for classes, which a model without classifier lacks; or empty
   Layout layout = Layout::json_lines;
   Order order = Order::inputs;
   float min_prob = 0;                          // predictions below are left out

@@ -481,7 +481,12 @@ class Embeddings(OutputCase):
         self.assertEqual([len(row) for row in self.array(target)], [20])
         header, row = rows_of(self.out("-m", model, "-f", "csv", "--embeddings", str(target), path))
         self.assertEqual((header[:5], row[:2]), (["path", "status", "width", "height", "error_code"], [path, "ok"]))
-        self.assertIn("--sort-into", self.run_program("-m", model, "--embeddings", "x", "--sort-into", "y", path, status=2)[1])
+        self.make("labels.txt", b"a\n")
+        for flag, value in (("--sort-into", "y"), ("--top-k", "5"), ("--min-prob", "0.5"), ("--labels", "labels.txt"),
+                            ("--eval", ".")):
+            _, err = self.run_program("-m", model, "--embeddings", "x", flag, value, path, status=2, cwd=self.folder)
+            self.assertIn(f"{flag}: {model} has no classifier, so no classes", err)
+            self.assertFalse((self.folder / "x").exists())
         self.out("-m", model, "--bench", "--bench-seconds", "0.01")
 
     def test_features_of_pytorch(self):
