@@ -12,6 +12,7 @@ import itertools
 import json
 import os
 import pty
+import re
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,7 @@ import unittest
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+MODELS = SCRIPTS.parent / "models"
 sys.path.insert(0, str(SCRIPTS))
 PROGRAM = os.environ["MNV2_PROGRAM"]
 TIMEOUT = 600  # seconds: a hang is a failure
@@ -215,6 +217,18 @@ class Figures(unittest.TestCase):
                 with Image.open(path) as image:
                     self.assertIn(image.format, ("JPEG", "PNG"))
                     self.assertGreaterEqual(min(image.size), 20, path)
+
+    @unittest.skipIf(NO_FIGURES, f"SKIPPED: {NO_FIGURES}")
+    def test_the_own_model_is_as_right_as_it_is_said_to_be(self) -> None:
+        """On a small part of the test images: what models/README.md tells, with room for so few."""
+        told = float(re.search(r"says ([0-9.]+) % \(", (MODELS / "README.md").read_text()).group(1))
+        with tempfile.TemporaryDirectory() as folder:
+            self.draw(Path(folder, "few"), "--train", "0", "--val", "0", "--test", "5", "--seed", "1")
+            run = subprocess.run([PROGRAM, "-m", str(MODELS / "figure-kinds.safetensors"), "--eval", "-f", "json",
+                                  str(Path(folder, "few/test"))], capture_output=True, check=True, timeout=TIMEOUT)
+        report = json.loads(run.stdout)
+        self.assertEqual(report["images"], 5 * len(make_figures.KINDS))
+        self.assertAlmostEqual(100 * report["top1"], told, delta=7)
 
     def test_the_test_images_have_other_styles(self) -> None:
         for one, other in itertools.combinations(SPLITS, 2):
