@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torchvision.models import MobileNetV2
 
+from mnv2_checkpoint import CheckpointError, load_checkpoint
+
 
 class SeparableBlock(nn.Module):
     """MobileNetV1's block (Howard et al. 2017, Table 1): 3x3 depthwise, then 1x1, each with BatchNorm and ReLU6."""
@@ -70,34 +72,23 @@ def make_network(arch: str, num_classes: int, width: float, dropout: float) -> n
     return network
 
 
-class CheckpointError(Exception):
-    """The weights to start from do not fit."""
-
-
 def load_features(network: nn.Module, path: Path) -> int:
     """Takes all weights but the classifier's from a state_dict, or what train.py wrote. Returns how many tensors.
 
-    Raises CheckpointError when the features do not fit.
+    Raises CheckpointError when the features do not fit, OSError.
     """
-    try:
-        state = torch.load(path, map_location="cpu")
-    except Exception as error:  # whatever a file that is no checkpoint makes pickle raise
-        raise CheckpointError(f"{path}: not a PyTorch checkpoint ({type(error).__name__})") from None
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
-        state = state["state_dict"]
-    if not isinstance(state, dict):
-        raise CheckpointError(f"{path}: a {type(state).__name__}, expected a state_dict")
+    state = load_checkpoint(path).tensors
     own = network.state_dict()
     for name, tensor in own.items():
         if name.startswith("classifier."):
             continue
         if name not in state:
             raise CheckpointError(f"{path}: no tensor {name}: another network than the one asked for")
-        if state[name].shape != tensor.shape:
+        if state[name].shape != tuple(tensor.shape):
             raise CheckpointError(f"{path}: {name} is {list(state[name].shape)}, expected {list(tensor.shape)}: "
                                   "another width?")
-    taken = {name: tensor for name, tensor in state.items()
-             if name in own and (tensor.shape == own[name].shape)}
+    taken = {name: torch.from_numpy(values) for name, values in state.items()
+             if name in own and values.shape == tuple(own[name].shape)}
     network.load_state_dict({**own, **taken})
     return len(taken)
 

@@ -28,7 +28,7 @@ from mnv2_convert import PreprocessingWishes, convert
 from mnv2_model_file import ConversionError
 from mnv2_train_data import Augmentation, Images, Sizes, Tree, TreeError, load_image, read_tree
 from mnv2_train_loop import Recipe, Trainer
-from mnv2_train_networks import ARCHITECTURES, CheckpointError, features_of, load_features, make_network
+from mnv2_train_networks import ARCHITECTURES, features_of, load_features, make_network
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -95,6 +95,8 @@ def parse_arguments(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.freeze and options.init is None:
         parser.error("--freeze: needs --init, weights that are worth keeping")
+    if options.resize is not None and options.resize < options.input_size:
+        parser.error(f"--resize: {options.resize}, expected at least the input size, {options.input_size}")
     return options
 
 
@@ -208,7 +210,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     try:
         train(options)
         return 0
-    except (Failure, TreeError, CheckpointError, ConversionError) as error:
+    except (Failure, TreeError, ConversionError) as error:  # a checkpoint's is one of the last
         message = str(error)
     except OSError as error:
         message = f"{error.filename or options.output}: {error.strerror or error}"

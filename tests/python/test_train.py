@@ -53,7 +53,7 @@ SMALL = ["--width", "0.1", "--input-size", "32", "--epochs", "2", "--batch", "8"
 
 
 def draw_shape(name: str, seed: int) -> Image.Image:
-    """A shape of a shade and place that the seed chooses, dark on light: a disc is reddish, a frame green, bars blue."""
+    """A shape of a shade and place that the seed chooses, dark on light: discs reddish, frames green, bars blue."""
     rng = np.random.default_rng([seed, CLASSES.index(name)])
     image = Image.new("RGB", (60 + seed % 7, 50 + seed % 5), tuple(int(c) for c in rng.integers(170, 256, 3)))
     draw, color = ImageDraw.Draw(image), tuple(int(c) for c in rng.integers(0, 90, 3) + 120 * np.eye(3, dtype=int)[
@@ -93,6 +93,17 @@ def refused(*arguments: str) -> str:
         status = train_script.main(arguments)
     assert status == 1, (arguments, said.getvalue())
     return said.getvalue()
+
+
+def pickled_code(made: Path) -> bytes:
+    """A checkpoint that makes a file when it is loaded by a reader that trusts it."""
+    class Code:
+        def __reduce__(self) -> tuple:
+            return Path.touch, (made,)
+
+    stream = io.BytesIO()
+    torch.save({"features.0.0.weight": Code()}, stream)
+    return stream.getvalue()
 
 
 class Training(unittest.TestCase):
@@ -142,8 +153,9 @@ class Training(unittest.TestCase):
         before, after = (torch.load(folder / "best.pth")["state_dict"] for folder in (first, second))
         for name, tensor in before.items():
             self.assertEqual(torch.equal(tensor, after[name]), not name.startswith("classifier."), name)
-        self.assertIn("another width?", refused(str(self.shapes), str(self.folder / "x"), *SMALL,
-                                                "--arch", "mobilenet_v1", "--width", "0.2", "--init", str(first / "best.pth")))
+        said = refused(str(self.shapes), str(self.folder / "x"), *SMALL, "--arch", "mobilenet_v1", "--width", "0.2",
+                       "--init", str(first / "best.pth"))
+        self.assertIn("another width?", said)
 
     def test_a_run_that_was_stopped_goes_on_bit_for_bit(self) -> None:
         whole, stopped = self.folder / "whole", self.folder / "stopped"
@@ -168,6 +180,28 @@ class Training(unittest.TestCase):
         for name, tensor in one["state_dict"].items():
             self.assertTrue(torch.equal(tensor, other["state_dict"][name]), name)
         self.assertEqual((whole / "model.safetensors").read_bytes(), (stopped / "model.safetensors").read_bytes())
+
+    def test_wrong_use(self) -> None:
+        for flags, message in ((["--freeze"], "--freeze: needs --init"),
+                               (["--width", "x"], "--width: 'x', expected 0.05 to 4"),
+                               (["--input-size", "31"], "--input-size: '31', expected 32 to 1024"),
+                               (["--input-size", "64", "--resize", "63"], "--resize: 63, expected at least the input")):
+            said = io.StringIO()
+            with contextlib.redirect_stderr(said), self.assertRaises(SystemExit) as ended:
+                train_script.main([str(self.shapes), str(self.folder / "never"), *flags])
+            self.assertEqual(ended.exception.code, 2)
+            self.assertIn(message, said.getvalue())
+        never = str(self.folder / "never")
+        self.assertIn("/nowhere: no program to run",
+                      refused(str(self.shapes), never, *SMALL[:-2], "--program", "/nowhere"))
+        for name, content, message in (("text.pth", b"hello", "text.pth: not a PyTorch checkpoint"),
+                                       ("none.pth", None, "none.pth: No such file or directory"),
+                                       ("code.pth", pickled_code(self.folder / "ran"), "refused")):
+            path = self.folder / name
+            if content is not None:
+                path.write_bytes(content)
+            self.assertIn(message, refused(str(self.shapes), never, *SMALL, "--init", str(path)))
+        self.assertFalse((self.folder / "ran").exists(), "code out of a checkpoint ran")
 
     def test_bad_trees(self) -> None:
         tree = self.folder / "tree"
