@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "mnv2/error.h"
 #include "mnv2/model.h"
 #include "mnv2/network.h"
 #include "mnv2/preprocess.h"
@@ -70,8 +71,10 @@ int main(int argc, char** argv) {
   try {
     classify(argv[1], {argv + 2, argv + argc});
     return 0;
-  } catch (const std::exception& error) {  // mnv2::Error among them
+  } catch (const mnv2::Error& error) {
+    std::fprintf(stderr, "classify: %s: %s\n", mnv2::error_code_name(error.code()).data(), error.what());
+  } catch (const std::exception& error) {
     std::fprintf(stderr, "classify: %s\n", error.what());
-    return 1;
   }
+  return 1;
 }

@@ -176,10 +176,15 @@ class CMakePackage(Installed):
         """Without the program nothing but nlohmann/json's header is looked for."""
         without = [f"-DCMAKE_DISABLE_FIND_PACKAGE_{name}=ON"
                    for name in ("OpenCV", "CLI11", "spdlog", "fmt", "JPEG", "PNG", "Catch2")]
-        build, _ = self.configure(ROOT, "engine", "-DMNV2_BUILD_APP=OFF", "-DMNV2_BUILD_TESTS=OFF", *without)
-        targets = run("cmake", "--build", build, "--target", "help")
-        self.assertRegex(targets, r"\bmnv2_shared\n")
-        self.assertNotIn("mnv2-classify", targets)
+        inside = self.project("inside", f"project(inside LANGUAGES C CXX)\nadd_subdirectory({ROOT} mnv2)\n"
+                              f"add_executable(inside {EXAMPLES / 'classify.c'})\n"
+                              "target_link_libraries(inside mnv2::mnv2)\n")
+        for name, source, options in (("alone", ROOT, ["-DMNV2_BUILD_APP=OFF", "-DMNV2_BUILD_TESTS=OFF"]),
+                                      ("inside", inside, [])):
+            build, _ = self.configure(source, f"{name}-build", *options, *without)
+            targets = run("cmake", "--build", build, "--target", "help")
+            self.assertRegex(targets, r"\bmnv2_shared\n")
+            self.assertNotIn("mnv2-classify", targets)
 
 
 @unittest.skipUnless(shutil.which("pkg-config"), "no pkg-config here")
@@ -222,7 +227,7 @@ class Examples(Installed):
         run(CXX, "-std=c++20", f"-I{self.prefix / 'include'}", EXAMPLES / "classify.cpp", "-o", build,
             self.lib / "libmnv2.so")
         environment = {**os.environ, "LD_LIBRARY_PATH": str(self.lib)}
-        for arguments, message in (([self.folder / "none", self.image], "none: No such file or directory"),
+        for arguments, message in (([self.folder / "none", self.image], "classify: file_not_found: "),
                                    ([self.model, self.model], "not a PPM file of 8 bits")):
             done = subprocess.run([build, *arguments], env=environment, capture_output=True, text=True)
             self.assertEqual((done.returncode, done.stdout), (1, ""))
