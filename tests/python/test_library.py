@@ -123,7 +123,8 @@ class Headers(Installed):
 class CMakePackage(Installed):
     def configure(self, source, name, *options, status=0):
         build = self.folder / name
-        return build, run("cmake", "-S", source, "-B", build, f"-DCMAKE_PREFIX_PATH={self.prefix}",
+        generator = ["-G", "Ninja"] if shutil.which("ninja") else []
+        return build, run("cmake", "-S", source, "-B", build, *generator, f"-DCMAKE_PREFIX_PATH={self.prefix}",
                           f"-DCMAKE_CXX_COMPILER={CXX}", f"-DCMAKE_C_COMPILER={CC}", "-DCMAKE_BUILD_TYPE=Release",
                           "-DCMAKE_CXX_FLAGS=" + " ".join(CLEAN), *options, status=status)
 
@@ -183,7 +184,7 @@ class CMakePackage(Installed):
                                       ("inside", inside, [])):
             build, _ = self.configure(source, f"{name}-build", *options, *without)
             targets = run("cmake", "--build", build, "--target", "help")
-            self.assertRegex(targets, r"\bmnv2_shared\n")
+            self.assertRegex(targets, r"\bmnv2_shared\b")
             self.assertNotIn("mnv2-classify", targets)
 
 
