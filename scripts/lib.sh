@@ -81,7 +81,7 @@ build_packages=(g++ cmake ninja-build libopencv-dev libjpeg-dev libpng-dev libcl
 
 # What tests look at the program with: other programs that start it, readers of its manual, a browser for its report.
 # shellcheck disable=SC2034  # used by the scripts that source this
-test_packages=(catch2 parallel slurm-wlm man-db groff mandoc chromium)
+test_packages=(catch2 pkg-config parallel slurm-wlm man-db groff mandoc chromium)
 
 # What draws figures (scripts/make_figures.py): the modules for the system's interpreter, the programs, the fonts.
 # shellcheck disable=SC2034  # used by the scripts that source this

@@ -140,11 +140,9 @@ MNV2_INLINE LastChannels multiply_channels(const float* x, std::ptrdiff_t block_
   return {x, w, in_c - 4 * fours_of(in_c)};
 }
 
-/// Pixels [kFirst, kEnd) of a tile from their last channels to memory, then the pixels behind them.
+/// The way of pixels [kFirst, kEnd) of a tile to memory.
 template <int kFirst, int kEnd, int M, int N>
-MNV2_INLINE void finish_pixels(const PointwiseArgs& a, int pixel, const LastChannels& last,
-                               Vec (&acc)[M][N]) {
-  last.template multiply<kFirst, kEnd>(acc);
+MNV2_INLINE void store_pixels(const PointwiseArgs& a, int pixel, Vec (&acc)[M][N]) {
   if (!is_linear(a.clamp_min, a.clamp_max)) {
     const Vec lo = Vec::set(a.clamp_min);
     const Vec hi = Vec::set(a.clamp_max);
@@ -162,6 +160,14 @@ MNV2_INLINE void finish_pixels(const PointwiseArgs& a, int pixel, const LastChan
   TilePixels<M, N>(a.output, pixel)
       .template for_each<kFirst, kEnd>([&](float* p, int m, int n)
                                            __attribute__((always_inline)) { acc[m][n].store(p); });
+}
+
+/// Pixels [kFirst, kEnd) of a tile from their last channels to memory, then the pixels behind them.
+template <int kFirst, int kEnd, int M, int N>
+MNV2_INLINE void finish_pixels(const PointwiseArgs& a, int pixel, const LastChannels& last,
+                               Vec (&acc)[M][N]) {
+  last.template multiply<kFirst, kEnd>(acc);
+  store_pixels<kFirst, kEnd>(a, pixel, acc);
   if constexpr (kEnd < M)
     finish_pixels<kEnd, (2 * kEnd - kFirst < M ? 2 * kEnd - kFirst : M)>(a, pixel, last, acc);
 }
@@ -197,50 +203,62 @@ MNV2_INLINE void pointwise_tile(const PointwiseArgs& a, int pixel, Prefetch pref
   finish_pixels<0, group_pixels(M, N)>(a, pixel, last, acc);
 }
 
-/// `tiles` tiles of M pixels from `pixel` on.
-template <int M, int N>
-void pointwise_tiles(const PointwiseArgs& a, int pixel, int tiles, Prefetch prefetch) noexcept {
-  const std::ptrdiff_t tile_floats = std::ptrdiff_t{fours_of(a.in_c)} * prefetch.lines * kLineFloats;
-  for (; tiles > 0; --tiles, pixel += M) {
+/// Tiles of N output vectors: what a panel needs to know of them.
+template <int N>
+struct VectorTiles {
+  static constexpr int kMaxPixels = max_tile_pixels(N);
+  /// How often a tile fetches ahead.
+  static int fetches(int in_c) { return fours_of(in_c); }
+  template <int M>
+  MNV2_INLINE static void run(const PointwiseArgs& a, int pixel, Prefetch prefetch) {
     pointwise_tile<M, N>(a, pixel, prefetch);
+  }
+};
+
+/// `count` tiles of M pixels from `pixel` on.
+template <typename Tiles, int M>
+void run_tiles(const PointwiseArgs& a, int pixel, int count, Prefetch prefetch) noexcept {
+  const std::ptrdiff_t tile_floats = std::ptrdiff_t{Tiles::fetches(a.in_c)} * prefetch.lines * kLineFloats;
+  for (; count > 0; --count, pixel += M) {
+    Tiles::template run<M>(a, pixel, prefetch);
     prefetch.next += tile_floats;
   }
 }
 
-using PointwiseRun = void (*)(const PointwiseArgs&, int pixel, int tiles, Prefetch) noexcept;
+using TilesRun = void (*)(const PointwiseArgs&, int pixel, int count, Prefetch) noexcept;
 
-/// Tiles of N output vectors by their number of pixels: run[m - 1] handles tiles of m pixels.
-template <int N, typename Sizes = std::make_integer_sequence<int, max_tile_pixels(N)>>
-struct PointwiseTiles;
-template <int N, int... I>
-struct PointwiseTiles<N, std::integer_sequence<int, I...>> {
-  static constexpr PointwiseRun run[] = {pointwise_tiles<I + 1, N>...};
+/// Tiles by their number of pixels: run[m - 1] handles tiles of m pixels.
+template <typename Tiles, typename Sizes = std::make_integer_sequence<int, Tiles::kMaxPixels>>
+struct TilesBySize;
+template <typename Tiles, int... I>
+struct TilesBySize<Tiles, std::integer_sequence<int, I...>> {
+  static constexpr TilesRun run[] = {run_tiles<Tiles, I + 1>...};
 };
 
 /// Splits the pixels into the fewest tiles and makes these as equal as can be, so that none is left with few
 /// accumulators and the latency of its FMAs bare.
-template <int N>
-MNV2_INLINE void pointwise_panel(const PointwiseArgs& a) {
-  const int tiles = (a.pixels + max_tile_pixels(N) - 1) / max_tile_pixels(N);
-  // Each tile fetches its share of the weights to come, spread over its channels, four at a time.
-  const int steps = fours_of(a.in_c);
+template <typename Tiles>
+MNV2_INLINE void run_panel(const PointwiseArgs& a) {
+  const int tiles = (a.pixels + Tiles::kMaxPixels - 1) / Tiles::kMaxPixels;
+  // Each tile fetches its share of the weights to come, spread over its channels.
+  const int fetches = Tiles::fetches(a.in_c);
   Prefetch prefetch{a.prefetch, 0};
-  if (a.prefetch != nullptr && steps > 0) {
-    const std::ptrdiff_t shares = std::ptrdiff_t{tiles} * steps * kLineFloats;
+  if (a.prefetch != nullptr && fetches > 0) {
+    const std::ptrdiff_t shares = std::ptrdiff_t{tiles} * fetches * kLineFloats;
     prefetch.lines = static_cast<int>((a.prefetch_floats + shares - 1) / shares);
   }
   const int size = a.pixels / tiles;
   const int larger = a.pixels % tiles;  // tiles of size + 1
-  if (larger > 0) PointwiseTiles<N>::run[size](a, 0, larger, prefetch);
-  prefetch.next += std::ptrdiff_t{larger} * steps * prefetch.lines * kLineFloats;
-  PointwiseTiles<N>::run[size - 1](a, larger * (size + 1), tiles - larger, prefetch);
+  if (larger > 0) TilesBySize<Tiles>::run[size](a, 0, larger, prefetch);
+  prefetch.next += std::ptrdiff_t{larger} * fetches * prefetch.lines * kLineFloats;
+  TilesBySize<Tiles>::run[size - 1](a, larger * (size + 1), tiles - larger, prefetch);
 }
 
 void pointwise(const PointwiseArgs& a) noexcept {
   if (a.vectors == 1)
-    pointwise_panel<1>(a);
+    run_panel<VectorTiles<1>>(a);
   else
-    pointwise_panel<2>(a);
+    run_panel<VectorTiles<2>>(a);
 }
 
 void linear(const LinearArgs& a) noexcept {

@@ -227,7 +227,7 @@ class BlockRun {
       if (b_.block->residual && last_chunk)
         args.residual =
             advance(map_pixels(b_.input, const_cast<float*>(input_), panel.first_vector), first, lanes_);
-      context_.kernels.pointwise(args);
+      (panel.halves > 0 ? context_.kernels.pointwise_halves : context_.kernels.pointwise)(args);
     }
   }
 
