@@ -110,12 +110,14 @@ class Interpreter(unittest.TestCase):
 
     def test_none_has_them(self) -> None:
         bare = self.bare_python()
-        for script in ("convert_torchvision.py", "check_agreement.py"):
+        for script, package in (("convert_torchvision.py", "python3-torch"), ("check_agreement.py", "python3-pil"),
+                                ("train.py", "python3-matplotlib"), ("make_figures.py", "python3-qrcode")):
             for python, said in ((bare, " has no module "), ("/nowhere/python", "/nowhere/python does not start: No such file")):
                 result = run(bare, SCRIPTS / script, "--help", env={**os.environ, "PYTHON": str(python)})
                 self.assertEqual((result.returncode, result.stdout, result.stderr.count("\n")), (1, "", 1), result.stderr)
                 self.assertTrue(result.stderr.startswith(f"{script}: "), result.stderr)
                 self.assertIn(said, result.stderr)
+                self.assertRegex(result.stderr, f"apt-get install .*{package}")
 
 
 class Quickstart(unittest.TestCase):
