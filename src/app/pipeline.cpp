@@ -67,7 +67,9 @@ class Delivery {
   }
 
   PipelineResult finish(bool exhausted) {
-    counts_.complete = exhausted && open();
+    // One look decides for all: what is put in place, and the exit status. A signal is too late after it.
+    counts_.signal = stop_signal();
+    counts_.complete = exhausted && open() && counts_.signal == 0;
     const Ending ending = counts_.complete ? Ending::complete : Ending::cut_short;
     for (const auto& sink : sinks_) sink->finish(ending);
     return counts_;
@@ -120,17 +122,17 @@ class Workers {
   std::vector<std::thread> threads_;
 };
 
-/// @return whether the inputs ran out
+/// @return whether the inputs ran out, which they do, too, where a signal ends waiting for the next one
 bool classify_in_turn(Classifier& classifier, InputSource& inputs, const Work& work, Delivery& delivery) {
   while (stop_signal() == 0 && delivery.open()) {
     const std::optional<Input> input = inputs.next();
-    if (!input) return stop_signal() == 0;
+    if (!input) return true;
     delivery.deliver(classify(classifier, *input, work));
   }
   return false;
 }
 
-/// @return whether the inputs ran out
+/// @return whether the inputs ran out, which they do, too, where a signal ends waiting for the next one
 bool classify_in_parallel(std::deque<Classifier>& classifiers, InputSource& inputs, Order order,
                           const Work& work, Delivery& delivery) {
   // Room for each worker to be some images ahead of the slowest one.

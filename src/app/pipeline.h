@@ -15,7 +15,8 @@ namespace mnv2::app {
 struct PipelineResult {
   std::size_t records = 0;  // given to the sinks
   std::size_t failed = 0;   // of these, with an error
-  bool complete = false;    // every input was taken
+  bool complete = false;    // every input was taken, and no signal came before the sinks were finished
+  int signal = 0;           // that asked to stop before they were
 };
 
 /// Classifies the inputs and gives each sink one result for each, in order unless the plan says otherwise,
