@@ -151,7 +151,8 @@ bool classify_in_parallel(std::deque<Classifier>& classifiers, InputSource& inpu
   return exchange.exhausted();
 }
 
-/// With its kernels split over the plan's threads, or on one thread where the system refuses more.
+/// For one image at a time, with its kernels split over the plan's threads, or on one thread where the system
+/// refuses more.
 std::unique_ptr<Classifier> make_classifier(const Engine& engine, const Plan& plan, ImageMemory& memory) {
   try {
     return std::make_unique<Classifier>(engine, plan, plan.threads, memory);
@@ -170,12 +171,12 @@ PipelineResult classify_all(const Engine& engine, const Plan& plan, InputSource&
   Delivery delivery(sinks, plan.log_failures);
   ImageMemory memory(plan.threads);
   bool exhausted = false;
-  if (plan.single_image || plan.threads == 1) {
+  if (plan.images_at_once() == 1) {
     const std::unique_ptr<Classifier> classifier = make_classifier(engine, plan, memory);
     exhausted = classify_in_turn(*classifier, inputs, work, delivery);
   } else {
     std::deque<Classifier> classifiers;
-    for (int i = 0; i < plan.threads; ++i) classifiers.emplace_back(engine, plan, 1, memory);
+    for (int i = 0; i < plan.images_at_once(); ++i) classifiers.emplace_back(engine, plan, 1, memory);
     exhausted = classify_in_parallel(classifiers, inputs, plan.order, work, delivery);
   }
   return delivery.finish(exhausted);

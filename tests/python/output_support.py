@@ -66,7 +66,7 @@ class OutputCase(Case):
         return process
 
     def make_noisy_folder(self, count=300):
-        """Images of which every tenth is damaged, with a message of more than 220 bytes for each of those."""
+        """Images of which every tenth is damaged, with a message of 200 to 400 bytes for each of those."""
         folder = self.folder / "noisy"
         for i in range(count):
             if i % 10 == 9:
@@ -75,11 +75,12 @@ class OutputCase(Case):
                 self.make(f"noisy/{i:04}.png", seed=i)
         return str(folder)
 
-    def start_stopped(self, *arguments, pages=0, size=220, messages=None, **options):
-        """The program, which waits in the middle of its run to write a message of `size` bytes; and its messages.
+    def start_stopped(self, *arguments, pages=0, size=400, messages=None, **options):
+        """The program, which waits in the middle of its run because there is no room for its messages; and these.
 
-        It goes on when they are read; so many `pages` of them have been. Of a noisy folder it has written the record
-        that the message is about, and the workers are some images ahead.
+        It goes on when they are read; so many `pages` of them have been. `size`: bytes, as many as the longest message
+        may have. Of a noisy folder it has written the record that the message is about, and the workers are some images
+        ahead.
         """
         messages = messages or self.message_pipe()
         options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, **options}

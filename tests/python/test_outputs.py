@@ -241,18 +241,6 @@ class Output(OutputCase):
         self.assertEqual(process.wait(TIMEOUT), 1)
 
 
-class Readme(OutputCase):
-    def test_commands(self):
-        readme = (pathlib.Path(__file__).resolve().parents[2] / "README.md").read_text()
-        section = readme.split("### Where results go")[1].split("###")[0]
-        commands = [line.split()[1:] for line in section.splitlines() if line.startswith("    build/mnv2-classify ")]
-        self.assertEqual(len(commands), 5)
-        self.make_folder(3)
-        for command in commands:
-            self.run_program(*command, status=0, cwd=self.folder)
-        self.assertEqual(self.names(), ["features.index.csv", "features.npy", "photos", "results.csv", "results.jsonl", "sorted"])
-
-
 if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     unittest.main(verbosity=2, argv=sys.argv)

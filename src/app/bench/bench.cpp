@@ -52,11 +52,11 @@ PipelineResult run_bench(const Engine& engine, const Plan& plan, Output& output)
   std::optional<ImageList> images;
   if (!plan.inputs.empty()) images.emplace(*make_inputs(plan));
   const auto result = [&] {
-    PipelineResult result{.records = 1, .signal = stop_signal()};
-    if (!images) return result;
-    result.records = images->usable() + images->failed();
-    result.failed = images->failed();
-    return result;
+    PipelineResult so_far{.records = 1, .signal = stop_signal()};
+    if (!images) return so_far;
+    so_far.records = images->usable() + images->failed();
+    so_far.failed = images->failed();
+    return so_far;
   };
 
   BenchReport report = describe(engine, plan);
