@@ -161,5 +161,7 @@ const std::filesystem::path& Model::path() const { return data_->path; }
 std::uint64_t Model::file_bytes() const { return data_->file.bytes().size(); }
 std::span<const float> Model::weight(const Layer& layer) const { return data_->weights_of(layer).weight; }
 std::span<const float> Model::bias(const Layer& layer) const { return data_->weights_of(layer).bias; }
+void Model::release() const noexcept { data_->file.release(data_->file.bytes()); }
+void Model::release(const Layer& layer) const { data_->file.release(std::as_bytes(weight(layer))); }
 
 }  // namespace mnv2

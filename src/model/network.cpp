@@ -4,6 +4,7 @@
 #include <array>
 #include <span>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -19,6 +20,7 @@ namespace {
 
 constexpr int kMaxInputSize = 4096;
 constexpr int kMaxThreads = 1024;
+constexpr int kMaxPackThreads = 8;  // a few threads take all that the memory gives
 
 int checked_size(int size, int fallback, const char* name) {
   const int result = size == 0 ? fallback : size;
@@ -26,6 +28,15 @@ int checked_size(int size, int fallback, const char* name) {
     throw Error(ErrorCode::invalid_argument, std::string(name) + ": " + std::to_string(result) + ", expected 1 to " +
                                                  std::to_string(kMaxInputSize) + " pixels");
   return result;
+}
+
+/// For what gains from threads but can be done by one.
+std::unique_ptr<ThreadPool> make_pool(int threads) {
+  try {
+    return std::make_unique<ThreadPool>(threads);
+  } catch (const std::system_error&) {
+    return std::make_unique<ThreadPool>(1);
+  }
 }
 
 void check_logits(std::size_t room, int classes) {
@@ -52,7 +63,8 @@ struct Network::Impl {
                        checked_size(options.input_h, m.preprocessing().crop, "input height"),
                        checked_size(options.input_w, m.preprocessing().crop, "input width"))),
         arena(plan.arena_size) {
-    pack_weights(plan, model, arena.data());
+    const auto pool = make_pool(std::clamp(options.pack_threads, 1, kMaxPackThreads));
+    pack_weights(plan, model, *pool, arena.data());
   }
 };
 

@@ -10,6 +10,8 @@
 
 namespace mnv2 {
 
+class ThreadPool;
+
 /// An activation tensor in nChwVc: [vectors][h][row_stride].
 struct TensorPlan {
   int c = 0;
@@ -140,7 +142,7 @@ struct NetworkPlan {
 /// @throws Error{invalid_argument} when the network is too large for 32-bit pixel offsets at this input size.
 NetworkPlan make_plan(const Architecture& architecture, int lanes, int input_h, int input_w);
 
-/// The packed weights of `plan`; arena: [plan.arena_size].
-void pack_weights(const NetworkPlan& plan, const Model& model, float* arena);
+/// The packed weights of `plan`, by the threads of `pool`; arena: [plan.arena_size] zeros. Releases the model's.
+void pack_weights(const NetworkPlan& plan, const Model& model, ThreadPool& pool, float* arena);
 
 }  // namespace mnv2

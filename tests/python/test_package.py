@@ -122,6 +122,19 @@ class Packages(unittest.TestCase):
         version = run(program, "--version").stdout
         self.assertRegex(version, r"OpenCV [\d.]+ \(static; JPEG: libjpeg\.so \(ver \d+\); PNG: libpng\.so \(ver 1\.[\d.]+\)\)")
 
+    def test_peak_memory(self) -> None:
+        """Of a start with MobileNetV2, as the launcher of compare_peers.py measures it: this process is too large to."""
+        model = self.folder / "full.safetensors"
+        run(os.environ["MNV2_MAKE_MODEL"], "--full", "--classes", "1000", model)
+        launcher = ROOT / "scripts/mnv2_peers_launcher.py"
+        program = self.unpacked() / "usr/bin/mnv2-classify"
+        for threads in (1, 2):
+            answer = run(sys.executable, "-I", "-S", launcher, os.devnull, self.folder / "stderr", program, "-m", model, "-t",
+                         threads, self.photo).stdout
+            _, kib, status = answer.split()
+            self.assertEqual(status, "0")
+            self.assertLess(int(kib) * 1024, 40e6, f"{threads} threads")
+
     def test_clean_root(self) -> None:
         """dpkg installs it where there is nothing but a base system and what its Depends names."""
         if os.geteuid() != 0 or shutil.which("debootstrap") is None:

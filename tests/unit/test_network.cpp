@@ -1,4 +1,5 @@
 // Whole networks: every instruction set against plain loops, and every thread count against one thread.
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <fstream>
@@ -7,8 +8,11 @@
 #include <random>
 #include <thread>
 
+#include "core/aligned_buffer.h"
+#include "core/thread_pool.h"
 #include "mnv2/error.h"
 #include "mnv2/network.h"
+#include "model/plan.h"
 #include "support/catch.h"
 #include "support/expect_error.h"
 #include "support/model_builder.h"
@@ -68,7 +72,7 @@ void check(const Architecture& architecture, int h, int w, std::uint32_t seed) {
   const NaiveResult expected = run_naive(model, image, h, w);
   for (const Isa isa : supported_isas()) {
     INFO("isa " << std::string(isa_name(isa)) << " input " << h << " x " << w << " seed " << seed);
-    const Network network(model, {.isa = isa, .input_h = h, .input_w = w});
+    const Network network(model, {.isa = isa, .input_h = h, .input_w = w, .pack_threads = 1 + int(seed % 3)});
     Workspace one(network, 1);
     const Result single = run(network, one, image);
     CHECK(agrees(single.logits, expected.logits));
@@ -131,6 +135,31 @@ TEST_CASE("network: SAME padding on even and odd sides, at the stem and in every
     for (const auto& [h, w] : {std::pair{1, 1}, {2, 2}, {2, 7}, {3, 4}, {118, 6}, {8, 119}}) check(*architecture, h, w, 5);
     architecture->stem.stride = 1;
     check(*architecture, 30, 31, 6);
+  }
+}
+
+TEST_CASE("network: any number of threads packs the same weights") {
+  Architecture features = make_architecture(8, {{1, 8, 1}, {6, 12, 2}}, 24, 6);
+  features.classifier.reset();
+  std::uint32_t seed = 0;
+  for (const Architecture& architecture :
+       {mobilenet_v2_architecture(), mobilenet_v1_architecture(0.25, 10), tiny_architecture(3), features,
+        make_architecture(6, {{6, 10, 1}}, 70, 200)}) {
+    const TempDir dir;
+    const Model model = build(dir, architecture, ++seed);
+    for (const int lanes : {4, 8, 16}) {
+      const NetworkPlan plan = make_plan(architecture, lanes, 96, 96);
+      AlignedBuffer expected(plan.arena_size);
+      ThreadPool one(1);
+      pack_weights(plan, model, one, expected.data());
+      for (const int threads : {2, 3, 8}) {
+        INFO("seed " << seed << " lanes " << lanes << " threads " << threads);
+        AlignedBuffer arena(plan.arena_size);
+        ThreadPool several(threads);
+        pack_weights(plan, model, several, arena.data());
+        CHECK(std::equal(arena.data(), arena.data() + arena.size(), expected.data()));
+      }
+    }
   }
 }
 
