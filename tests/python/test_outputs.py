@@ -3,7 +3,6 @@
 Records are compared with those of a plain run to stdout, arrays with NumPy and PyTorch where the interpreter has them.
 """
 
-import base64
 import contextlib
 import csv
 import fcntl
