@@ -17,7 +17,7 @@ import shlex
 import subprocess
 import sys
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,8 +109,9 @@ def main() -> int:
     groups.sort(key=lambda group: -len(group.files))
     found: dict[str, None] = {}
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        for output in pool.map(lambda group: check(group, arguments.clang_tidy, folder), groups):
-            for block in blocks(output):
+        checks = [pool.submit(check, group, arguments.clang_tidy, folder) for group in groups]
+        for done in as_completed(checks):
+            for block in blocks(done.result()):
                 if block not in found:
                     found[block] = None
                     print(block, flush=True)

@@ -253,7 +253,7 @@ void Network::forward(Workspace& workspace, std::span<float> logits) const {
 }
 
 void Network::forward_timed(Workspace& workspace, std::span<float> logits, std::span<double> layer_seconds) const {
-  const std::size_t layers = static_cast<std::size_t>(impl_->plan.layers);
+  const auto layers = static_cast<std::size_t>(impl_->plan.layers);
   if (layer_seconds.size() != layers)
     throw Error(ErrorCode::invalid_argument, "layer_seconds: room for " + std::to_string(layer_seconds.size()) +
                                                  ", expected " + std::to_string(layers));
