@@ -81,7 +81,7 @@ build_packages=(g++ cmake ninja-build libopencv-dev libjpeg-dev libpng-dev libcl
 
 # What tests look at the program with: other programs that start it, readers of its manual, a browser for its report.
 # shellcheck disable=SC2034  # used by the scripts that source this
-test_packages=(catch2 parallel slurm-wlm man-db groff mandoc chromium)
+test_packages=(catch2 pkg-config parallel slurm-wlm man-db groff mandoc chromium)
 
 # shellcheck disable=SC2034  # used by the scripts that source this
 fuzz_packages=(clang-16 libclang-rt-16-dev)

@@ -1,9 +1,11 @@
-// Errors: the one exception type that this library throws.
+// Errors: the exception type of this library. Besides, std::bad_alloc says that memory ran out.
 #pragma once
 
 #include <stdexcept>
 #include <string>
 #include <string_view>
+
+#include "mnv2/export.h"
 
 namespace mnv2 {
 
@@ -21,11 +23,11 @@ enum class ErrorCode {
   internal,            ///< A defect of this program.
 };
 
-/// The stable snake_case name of `code`, e.g. "damaged_image".
-std::string_view error_code_name(ErrorCode code) noexcept;
+/// The stable snake_case name of `code`, e.g. "damaged_image". Of a literal, which ends with NUL.
+MNV2_API std::string_view error_code_name(ErrorCode code) noexcept;
 
 /// Thrown for bad input. `what()` names the object, what was expected and what was found.
-class Error : public std::runtime_error {
+class MNV2_API Error : public std::runtime_error {
  public:
   Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
   ErrorCode code() const noexcept { return code_; }

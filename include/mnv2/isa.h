@@ -1,9 +1,10 @@
 // Instruction sets: which kernels this build has, and which of them this machine can run.
 #pragma once
 
-#include <optional>
 #include <string_view>
 #include <vector>
+
+#include "mnv2/export.h"
 
 namespace mnv2 {
 
@@ -15,20 +16,20 @@ enum class Isa {
   neon,      ///< aarch64, where every CPU has it.
 };
 
-/// The name used by `--isa` and `MNV2_ISA`: "portable", "avx2", "avx512", "neon".
-std::string_view isa_name(Isa isa) noexcept;
+/// The name used by `--isa` and `MNV2_ISA`: "portable", "avx2", "avx512", "neon". Of a literal, which ends with NUL.
+MNV2_API std::string_view isa_name(Isa isa) noexcept;
 
 /// All instruction sets compiled into this library, least capable first.
-std::vector<Isa> compiled_isas();
+MNV2_API std::vector<Isa> compiled_isas();
 
 /// Those of `compiled_isas()` that this CPU and its operating system can run; never empty.
-std::vector<Isa> supported_isas();
+MNV2_API std::vector<Isa> supported_isas();
 
 /// The most capable of `supported_isas()`.
-Isa best_isa();
+MNV2_API Isa best_isa();
 
 /// The instruction set called `name`.
 /// @throws Error{unsupported_isa} for an unknown name, or one that this machine or this build cannot run.
-Isa parse_isa(std::string_view name);
+MNV2_API Isa parse_isa(std::string_view name);
 
 }  // namespace mnv2

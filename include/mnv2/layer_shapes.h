@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "mnv2/export.h"
 #include "mnv2/model.h"
 
 namespace mnv2 {
@@ -26,6 +27,6 @@ struct LayerShape {
 /// Network::multiply_adds().
 /// @param input_h, input_w pixels of the network's input.
 /// @throws Error{invalid_argument} for an input size below 1.
-std::vector<LayerShape> layer_shapes(const Architecture& architecture, int input_h, int input_w);
+MNV2_API std::vector<LayerShape> layer_shapes(const Architecture& architecture, int input_h, int input_w);
 
 }  // namespace mnv2

@@ -12,6 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include "mnv2/export.h"
+
 namespace mnv2 {
 
 /// y = min(max(x, min), max): ReLU6 is {0, 6}, ReLU is {0, inf}, linear is {-inf, inf}.
@@ -19,12 +21,14 @@ struct Clamp {
   float min = -std::numeric_limits<float>::infinity();
   float max = std::numeric_limits<float>::infinity();
 
+  /// Whether it changes nothing.
   bool is_linear() const {
     return min == -std::numeric_limits<float>::infinity() && max == std::numeric_limits<float>::infinity();
   }
   bool operator==(const Clamp&) const = default;
 };
 
+/// What a layer computes, and the shape of its weights, which is PyTorch's.
 enum class LayerKind {
   conv,       ///< Dense kernel x kernel convolution, weights [out_c, in_c, kernel, kernel].
   depthwise,  ///< One kernel x kernel filter per channel, in_c == out_c, weights [out_c, 1, kernel, kernel].
@@ -33,7 +37,7 @@ enum class LayerKind {
 };
 
 /// "conv", "depthwise", "pointwise" or "linear", as in the model file.
-std::string_view layer_kind_name(LayerKind kind) noexcept;
+MNV2_API std::string_view layer_kind_name(LayerKind kind) noexcept;
 
 /// What the 3x3 convolutions of a network see beyond the image's edges, always zeros. The output has
 /// ceil(in / stride) pixels a side either way.
@@ -43,7 +47,7 @@ enum class Padding {
 };
 
 /// "symmetric" or "same", as in the model file.
-std::string_view padding_name(Padding padding) noexcept;
+MNV2_API std::string_view padding_name(Padding padding) noexcept;
 
 /// One layer with BatchNorm folded in; every layer has a bias [out_c].
 struct Layer {
@@ -86,8 +90,8 @@ struct Architecture {
   int num_classes() const { return classifier ? classifier->out_c : 0; }
   /// How many numbers the pooling gives.
   int embedding_size() const { return head ? head->out_c : blocks.back().project.out_c; }
-  /// All layers in order of execution.
-  std::vector<const Layer*> layers() const;
+  /// All layers in order of execution; they live as long as this.
+  MNV2_API std::vector<const Layer*> layers() const;
 
   bool operator==(const Architecture&) const = default;
 };
@@ -99,7 +103,7 @@ enum class Interpolation {
 };
 
 /// "bilinear" or "bicubic", as in the model file.
-std::string_view interpolation_name(Interpolation interpolation) noexcept;
+MNV2_API std::string_view interpolation_name(Interpolation interpolation) noexcept;
 
 /// torchvision's classification transform: Resize(resize) on the short side, CenterCrop(crop), /255, (x - mean) / std.
 struct Preprocessing {
@@ -113,24 +117,30 @@ struct Preprocessing {
 };
 
 /// An immutable model file, mapped into memory. Cheap to copy; copies share the mapping. Safe to use from any
-/// number of threads.
-class Model {
+/// number of threads. Whoever cuts the file short meanwhile takes its weights away: replace it by renaming another.
+class MNV2_API Model {
  public:
   /// Maps and validates `path` (safetensors, as written by scripts/convert_torchvision.py). Every offset, shape,
   /// product, count and value is checked.
   /// @throws Error{file_not_found, file_unreadable, invalid_model}
   static Model load(const std::filesystem::path& path);
 
+  // What is returned by reference lives as long as the model or a copy of it.
   const Architecture& architecture() const;
+  /// What the network was trained with.
   const Preprocessing& preprocessing() const;
   /// One label per class, or empty when the file has none; always empty without a classifier.
   const std::vector<std::string>& labels() const;
   /// Where the weights came from, as the converter wrote it, e.g. "torchvision MobileNet_V2_Weights.IMAGENET1K_V1".
   const std::string& source() const;
+  /// As given to load().
   const std::filesystem::path& path() const;
+  /// The size of the file.
   std::uint64_t file_bytes() const;
 
-  /// The weights of `layer` in PyTorch order (see LayerKind) and its bias [out_c]; they live as long as the model.
+  /// The weights of `layer` in PyTorch order (see LayerKind) and its bias [out_c]; they live as long as the model or a
+  /// copy of it.
+  /// @throws Error{invalid_argument} for a layer that this model does not have.
   std::span<const float> weight(const Layer& layer) const;
   std::span<const float> bias(const Layer& layer) const;
 

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 
+#include "mnv2/export.h"
 #include "mnv2/isa.h"
 #include "mnv2/model.h"
 #include "mnv2/preprocess.h"
@@ -14,6 +15,7 @@ namespace mnv2 {
 
 class Workspace;
 
+/// What a network is made for.
 struct NetworkOptions {
   std::optional<Isa> isa = {};  // the best of this machine when absent
   int input_h = 0;         // pixels; 0: the model's crop
@@ -21,8 +23,9 @@ struct NetworkOptions {
 };
 
 /// Immutable after construction: any number of threads may call forward() at once, each with its own Workspace.
-/// Keeps the model alive.
-class Network {
+/// Keeps the model alive. May be moved, also while workspaces belong to it; what it was moved from can only be assigned
+/// to or destroyed.
+class MNV2_API Network {
  public:
   /// Packs the weights of `model`.
   /// @throws Error{unsupported_isa, invalid_argument} for an input size outside 1..4096.
@@ -33,18 +36,22 @@ class Network {
 
   const Model& model() const;
   Isa isa() const;
+  /// Pixels of the input.
   int input_h() const;
   int input_w() const;
   /// 0 when the model has no classifier: then the embedding is the network's output.
   int num_classes() const;
+  /// How many features the pooling gives.
   int embedding_size() const;
   /// Multiply-adds of one forward() without padding, e.g. 300.8 M for MobileNetV2 1.0 at 224x224.
   std::int64_t multiply_adds() const;
 
   /// Runs the network on `workspace.input()`. Workspace::embedding() has the features then.
-  /// @param logits [num_classes], written; empty when the model has no classifier.
-  /// @throws Error{invalid_argument} when `logits` has another size (asking a model without classifier for classes) or `workspace` belongs to another network.
   /// The result does not depend on the number of threads of `workspace`, to the last bit.
+  /// @param logits [num_classes], written, not part of the workspace; empty when the model has no classifier. The
+  /// scores before softmax; not finite when sums of huge weights are not.
+  /// @throws Error{invalid_argument} when `logits` has another size (asking a model without classifier for classes) or
+  /// `workspace` belongs to another network.
   void forward(Workspace& workspace, std::span<float> logits) const;
 
   /// The same, and adds to each element of `layer_seconds` [model().architecture().layers().size()] the time that the
@@ -59,20 +66,22 @@ class Network {
 };
 
 /// The run state of one image at a time: activations and a pool of threads that share its work. Use it with the
-/// network that it was made for, from one thread at a time.
-class Workspace {
+/// network that it was made for, which must outlive it, from one thread at a time. May be moved, as a Network.
+class MNV2_API Workspace {
  public:
   /// @param threads how many threads work on one image, the calling one included; at least 1.
   /// @throws Error{invalid_argument} for threads outside 1..1024.
+  /// @throws std::system_error when the operating system starts no more threads.
   explicit Workspace(const Network& network, int threads = 1);
   ~Workspace();
   Workspace(Workspace&&) noexcept;
   Workspace& operator=(Workspace&&) noexcept;
 
   int threads() const;
-  /// Where the caller writes the normalised image; forward() does not change it.
+  /// Where the caller writes the normalised image, input_h x input_w of the network; forward() does not change it. What
+  /// lies between the rows is the border, which stays zero.
   PlanarView input();
-  /// The pooled features [embedding_size] of the last forward().
+  /// The pooled features [embedding_size] of the last forward(), before the classifier; the next one overwrites them.
   std::span<const float> embedding() const;
 
  private:
@@ -81,8 +90,9 @@ class Workspace {
   std::unique_ptr<Impl> impl_;
 };
 
-/// softmax(logits) in double precision, rounded to float; `probabilities` may alias `logits`. Both [n].
-void softmax(std::span<const float> logits, std::span<float> probabilities);
+/// softmax(logits) in double precision, rounded to float; `probabilities` may be the same as `logits`. Both [n], of
+/// finite numbers.
+MNV2_API void softmax(std::span<const float> logits, std::span<float> probabilities);
 
 /// A class and its probability.
 struct Prediction {
@@ -90,7 +100,7 @@ struct Prediction {
   float probability = 0;
 };
 
-/// The k largest of `probabilities` (all when there are fewer), largest first, ties by smaller index.
-std::vector<Prediction> top_k(std::span<const float> probabilities, int k);
+/// The k largest of `probabilities` (all when there are fewer), largest first, ties by smaller index. None may be NaN.
+MNV2_API std::vector<Prediction> top_k(std::span<const float> probabilities, int k);
 
 }  // namespace mnv2

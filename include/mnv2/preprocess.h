@@ -7,19 +7,24 @@
 #include <memory>
 #include <vector>
 
+#include "mnv2/export.h"
 #include "mnv2/isa.h"
 #include "mnv2/model.h"
 
 namespace mnv2 {
 
-enum class ChannelOrder { rgb, bgr };
+/// The order of a pixel's three bytes.
+enum class ChannelOrder {
+  rgb,
+  bgr,  ///< As OpenCV has them.
+};
 
-/// Interleaved 8-bit pixels that somebody else owns.
+/// Interleaved 8-bit pixels that somebody else owns, rows from top to bottom.
 struct ImageView {
   const std::uint8_t* data = nullptr;  // [height][row_bytes], 3 bytes a pixel
-  int width = 0;
+  int width = 0;                       // 1 to 2^29 pixels
   int height = 0;
-  std::ptrdiff_t row_bytes = 0;
+  std::ptrdiff_t row_bytes = 0;  // from one row to the next, at least 3 * width
   ChannelOrder order = ChannelOrder::rgb;
 };
 
@@ -34,10 +39,10 @@ struct PlanarView {
 
 /// Resize, centre crop and normalise (torchvision.transforms.Resize, CenterCrop, ToTensor, Normalize with Pillow's
 /// antialiased bilinear or bicubic filter). Immutable: any number of threads may use one, each with its own Scratch.
-class Preprocessor {
+class MNV2_API Preprocessor {
  public:
-  /// Buffers that calls reuse, one per thread.
-  class Scratch {
+  /// Buffers that calls reuse, one per thread; of no other use.
+  class MNV2_API Scratch {
    public:
     Scratch();
     ~Scratch();
@@ -51,18 +56,24 @@ class Preprocessor {
   };
 
   /// @throws Error{invalid_argument} when crop or resize are not in 1..16384 or a std is not positive.
-  /// @throws Error{unsupported_isa}
+  /// @throws Error{unsupported_isa} when this machine or this build has no kernels for `isa`.
   explicit Preprocessor(const Preprocessing& preprocessing, Isa isa = best_isa());
 
   const Preprocessing& preprocessing() const { return preprocessing_; }
 
-  /// The crop as 8-bit RGB, out: [crop][crop][3]. Where the crop reaches over the resized image (crop > resize), it
-  /// is black, as torchvision pads.
-  /// @throws Error{invalid_argument} for an empty image.
+  /// The crop as 8-bit RGB. Where the crop reaches over the resized image (crop > resize), it is black, as torchvision
+  /// pads.
+  /// @param image only read.
+  /// @param out [crop][crop][3], written; not part of `image`.
+  /// @throws Error{invalid_argument} for an empty image or rows that overlap.
+  /// @throws Error{image_too_large} for a side above 2^29 pixels.
   void crop(const ImageView& image, Scratch& scratch, std::uint8_t* out) const;
 
-  /// The crop, normalised, into `out`, which is crop x crop; only those elements are written.
-  /// @throws Error{invalid_argument} for an empty image or an `out` of another size.
+  /// The crop, normalised: (value / 255 - mean) / std in float32. Borders are those of black pixels.
+  /// @param image only read.
+  /// @param out crop x crop, such as Workspace::input(); only those elements are written.
+  /// @throws Error{invalid_argument} for an empty image, rows that overlap or an `out` of another size.
+  /// @throws Error{image_too_large} for a side above 2^29 pixels.
   void operator()(const ImageView& image, Scratch& scratch, const PlanarView& out) const;
 
  private:

@@ -33,6 +33,7 @@
 #include "app/signals.h"
 #include "app/summary/summary.h"
 #include "mnv2/error.h"
+#include "mnv2/version.h"
 
 namespace mnv2::app {
 namespace {
@@ -51,7 +52,7 @@ void occupy_standard_descriptors() {
 std::string version_text(Isa chosen) {
   std::string compiled;
   for (const Isa isa : compiled_isas()) compiled.append(compiled.empty() ? "" : ", ").append(isa_name(isa));
-  return "mnv2-classify " MNV2_VERSION "\ninstruction sets: " + compiled +
+  return "mnv2-classify " MNV2_VERSION_STRING "\ninstruction sets: " + compiled +
          "; chosen: " + std::string(isa_name(chosen)) + "\nimage decoder: " + image::decoder_version() + "\n";
 }
 

@@ -49,6 +49,13 @@ struct PointwiseArgs {
 /// Output channels of a panel of pointwise weights: at most this many vectors.
 inline constexpr int kMaxPanelVectors = 2;
 
+/// The same for a panel whose last vector has outputs in its lower half alone, V / 2 at most: `vectors` 1
+/// stands for one half vector, 2 for three. weights: [ceil(in_c / 2)][half vectors][V], with the weights of
+/// input channels 2 i and 2 i + 1 in turns (pack_halves). All lanes are multiplied, where the panel in whole
+/// vectors would multiply a quarter (or half) for nothing. The sum over the even channels and the one over
+/// the odd are added up, then `start` is added: so a cut over the pixels keeps every bit, one over the
+/// channels does not.
+
 /// A part of a fully connected layer: output[n] += sum over c ascending of input[c] * weights[c][n].
 struct LinearArgs {
   const float* input = nullptr;    // [in_c]
@@ -102,6 +109,7 @@ struct KernelTable {
   int lanes;  // V
 
   void (*pointwise)(const PointwiseArgs&) noexcept;
+  void (*pointwise_halves)(const PointwiseArgs&) noexcept;
   void (*linear)(const LinearArgs&) noexcept;
   void (*depthwise)(const DepthwiseArgs&) noexcept;
   void (*stem)(const StemArgs&) noexcept;

@@ -14,6 +14,20 @@ void pack_panel(std::span<const float> weight, int out_c, int in_c, const PanelR
   }
 }
 
+void pack_halves(std::span<const float> weight, int out_c, int in_c, const PanelRange& range, int lanes,
+                 float* panel) {
+  const int half = lanes / 2;
+  for (int c = 0; c < range.ins; c += 2) {
+    for (int first = range.first_out; first < range.first_out + range.outs; first += half) {
+      for (int l = 0; l < lanes; ++l) {
+        const int out = first + l / 2, in = c + l % 2;
+        *panel++ =
+            out < out_c && in < range.ins ? weight[std::size_t(out) * in_c + range.first_in + in] : 0.0f;
+      }
+    }
+  }
+}
+
 void pack_bias(std::span<const float> bias, int first_out, int outs, float* packed) {
   const int real = std::clamp(static_cast<int>(bias.size()) - first_out, 0, outs);
   std::copy_n(bias.data() + (real > 0 ? first_out : 0), real, packed);

@@ -16,6 +16,12 @@ struct PanelRange {
 /// panel[c][n] = weight[first_out + n][first_in + c]; panel: [ins][outs].
 void pack_panel(std::span<const float> weight, int out_c, int in_c, const PanelRange& range, float* panel);
 
+/// For pointwise_halves: half vectors of lanes / 2 outputs, range.outs in all.
+/// panel[i][h][2 j + k] = weight[first_out + h * lanes / 2 + j][first_in + 2 i + k], zero where there is no
+/// such output or input; panel: [ceil(ins / 2)][outs / (lanes / 2)][lanes].
+void pack_halves(std::span<const float> weight, int out_c, int in_c, const PanelRange& range, int lanes,
+                 float* panel);
+
 /// The bias of the same outputs, zeros at or above out_c; packed: [outs].
 void pack_bias(std::span<const float> bias, int first_out, int outs, float* packed);
 

@@ -1,4 +1,5 @@
-// Pointwise convolution and fully connected layers: register tiles of pixels x output vectors over the input channels.
+// Pointwise convolution and fully connected layers: register tiles of pixels x output vectors over the input
+// channels.
 #pragma once
 
 #include <utility>  // std::integer_sequence: types only, nothing inline
@@ -13,8 +14,8 @@ using mnv2::kernels::LinearArgs;
 using mnv2::kernels::PixelMap;
 using mnv2::kernels::PointwiseArgs;
 
-/// The M x N vectors of a tile in a PixelMap. Whether the pixels are contiguous is settled once a tile: then every
-/// address is base + constant.
+/// The M x N vectors of a tile in a PixelMap. Whether the pixels are contiguous is settled once a tile: then
+/// every address is base + constant.
 template <int M, int N>
 struct TilePixels {
   float* block[N];
@@ -35,17 +36,17 @@ struct TilePixels {
     for (int n = 0; n < N; ++n) block[n] = first + n * map.block_stride;
   }
 
-  /// Calls visit(address, m, n) for each vector.
-  template <typename Visit>
+  /// Calls visit(address, m, n) for each vector of pixels [kFirst, kEnd).
+  template <int kFirst, int kEnd, typename Visit>
   MNV2_INLINE void for_each(Visit visit) const {
     if (offsets == nullptr) {
 #pragma GCC unroll 28
-      for (int m = 0; m < M; ++m)
+      for (int m = kFirst; m < kEnd; ++m)
 #pragma GCC unroll 8
         for (int n = 0; n < N; ++n) visit(block[n] + m * V, m, n);
     } else {
 #pragma GCC unroll 28
-      for (int m = 0; m < M; ++m) {
+      for (int m = kFirst; m < kEnd; ++m) {
         const std::ptrdiff_t offset = offsets[m];
 #pragma GCC unroll 8
         for (int n = 0; n < N; ++n) visit(block[n] + offset, m, n);
@@ -54,9 +55,9 @@ struct TilePixels {
   }
 };
 
-/// C input channels, as many as one load of a pixel brings, or one: `x` is the first of them in the tile's first pixel,
-/// `w` its row of the weight panel.
-template <int C, int M, int N>
+/// C input channels, as many as one load of a pixel brings, or one, of a tile's pixels [kFirst, kEnd): `x` is
+/// the first of them in the tile's first pixel, `w` its row of the weight panel.
+template <int C, int kFirst, int kEnd, int M, int N>
 MNV2_INLINE void multiply_channels_of_load(const float* x, const float* w, Vec (&acc)[M][N]) {
   Vec weight[C][N];
 #pragma GCC unroll 4
@@ -65,13 +66,13 @@ MNV2_INLINE void multiply_channels_of_load(const float* x, const float* w, Vec (
     for (int n = 0; n < N; ++n) weight[c][n] = Vec::load(w + (c * N + n) * V);
   if constexpr (C == 1) {
 #pragma GCC unroll 28
-    for (int m = 0; m < M; ++m) multiply_pixel(x + m * V, m, weight[0], acc[m]);
+    for (int m = kFirst; m < kEnd; ++m) multiply_pixel(x + m * V, m, weight[0], acc[m]);
   } else {
     // Per pixel one load serves C * N multiply-adds. Two pixels take turns, so that the multiply-adds of one
     // accumulator are not neighbours.
 #pragma GCC unroll 28
-    for (int first = 0; first < M; first += 2) {
-      const int end = first + 2 < M ? first + 2 : M;
+    for (int first = kFirst; first < kEnd; first += 2) {
+      const int end = first + 2 < kEnd ? first + 2 : kEnd;
       Factors value[2];
 #pragma GCC unroll 2
       for (int m = first; m < end; ++m) value[m - first] = Factors::load(x + m * V);
@@ -85,6 +86,14 @@ MNV2_INLINE void multiply_channels_of_load(const float* x, const float* w, Vec (
   }
 }
 
+/// Four input channels of pixels [kFirst, kEnd).
+template <int kFirst, int kEnd, int M, int N>
+MNV2_INLINE void multiply_four_channels(const float* x, const float* w, Vec (&acc)[M][N]) {
+#pragma GCC unroll 4
+  for (int c = 0; c < 4; c += Factors::kCount)
+    multiply_channels_of_load<Factors::kCount, kFirst, kEnd>(x + c, w + c * N * V, acc);
+}
+
 /// Memory to fetch while multiplying: `lines` cache lines from `next` on with every four channels.
 struct Prefetch {
   const float* next = nullptr;
@@ -93,30 +102,94 @@ struct Prefetch {
 
 constexpr int kLineFloats = 16;
 
-/// All input channels. `x` walks through the lanes of a block, then jumps to the next block.
+/// The last one to four input channels of a tile. They are neighbours: a block of V channels is a multiple of
+/// four.
+struct LastChannels {
+  const float* x;  // in the tile's first pixel
+  const float* w;
+  int count;
+
+  /// Multiplies them with pixels [kFirst, kEnd).
+  template <int kFirst, int kEnd, int M, int N>
+  MNV2_INLINE void multiply(Vec (&acc)[M][N]) const {
+    if (count == 4) {
+      multiply_four_channels<kFirst, kEnd>(x, w, acc);
+    } else {
+      for (int c = 0; c < count; ++c) multiply_channels_of_load<1, kFirst, kEnd>(x + c, w + c * N * V, acc);
+    }
+  }
+};
+
+/// Groups of four input channels before the last channels.
+MNV2_INLINE int fours_of(int in_c) { return (in_c - 1) / 4; }
+
+/// All input channels but the last. `x` walks through the lanes of a block, then jumps to the next block.
 template <int M, int N>
-MNV2_INLINE void multiply_channels(const float* x, std::ptrdiff_t block_stride, const float* w, int in_c,
-                                   Prefetch prefetch, Vec (&acc)[M][N]) {
-  int c = in_c;
-  for (; c >= V; c -= V) {
-    for (int lane = 0; lane < V; lane += 4) {
-      for (int i = 0; i < prefetch.lines; ++i, prefetch.next += kLineFloats) __builtin_prefetch(prefetch.next, 0, 2);
-#pragma GCC unroll 4
-      for (int l = 0; l < 4; l += Factors::kCount)
-        multiply_channels_of_load<Factors::kCount>(x + lane + l, w + l * N * V, acc);
+MNV2_INLINE LastChannels multiply_channels(const float* x, std::ptrdiff_t block_stride, const float* w,
+                                           int in_c, Prefetch prefetch, Vec (&acc)[M][N]) {
+  for (int fours = fours_of(in_c); fours > 0;) {
+    int lanes = 0;
+    for (; lanes < V && fours > 0; lanes += 4, --fours) {
+      for (int i = 0; i < prefetch.lines; ++i, prefetch.next += kLineFloats)
+        __builtin_prefetch(prefetch.next, 0, 2);
+      multiply_four_channels<0, M>(x + lanes, w, acc);
       w += 4 * N * V;
     }
-    x += block_stride;
+    x += lanes == V ? block_stride : lanes;
   }
-  for (; c > 0; --c, ++x, w += N * V) multiply_channels_of_load<1>(x, w, acc);
+  return {x, w, in_c - 4 * fours_of(in_c)};
+}
+
+/// The way of pixels [kFirst, kEnd) of a tile to memory.
+template <int kFirst, int kEnd, int M, int N>
+MNV2_INLINE void store_pixels(const PointwiseArgs& a, int pixel, Vec (&acc)[M][N]) {
+  if (!is_linear(a.clamp_min, a.clamp_max)) {
+    const Vec lo = Vec::set(a.clamp_min);
+    const Vec hi = Vec::set(a.clamp_max);
+#pragma GCC unroll 28
+    for (int m = kFirst; m < kEnd; ++m)
+#pragma GCC unroll 8
+      for (int n = 0; n < N; ++n) acc[m][n] = clamp(acc[m][n], lo, hi);
+  }
+  if (a.residual.data != nullptr) {
+    TilePixels<M, N>(a.residual, pixel)
+        .template for_each<kFirst, kEnd>([&](const float* p, int m, int n) __attribute__((always_inline)) {
+          acc[m][n] = add(acc[m][n], Vec::load(p));
+        });
+  }
+  TilePixels<M, N>(a.output, pixel)
+      .template for_each<kFirst, kEnd>([&](float* p, int m, int n)
+                                           __attribute__((always_inline)) { acc[m][n].store(p); });
+}
+
+/// Pixels [kFirst, kEnd) of a tile from their last channels to memory, then the pixels behind them.
+template <int kFirst, int kEnd, int M, int N>
+MNV2_INLINE void finish_pixels(const PointwiseArgs& a, int pixel, const LastChannels& last,
+                               Vec (&acc)[M][N]) {
+  last.template multiply<kFirst, kEnd>(acc);
+  store_pixels<kFirst, kEnd>(a, pixel, acc);
+  if constexpr (kEnd < M)
+    finish_pixels<kEnd, (2 * kEnd - kFirst < M ? 2 * kEnd - kFirst : M)>(a, pixel, last, acc);
+}
+
+/// Stores that may stand in a row. Stores that wait for their values block the multiply-adds of the next tile
+/// behind them: on Zen 5, 28 at once cost a tile 40 cycles, ten cost ten. So the pixels of a large tile are
+/// finished in groups, with the last channels of the next group between the stores.
+constexpr int kStoresInARow = 12;
+
+/// Pixels of a group, in the fewest groups, as equal as can be.
+constexpr int group_pixels(int pixels, int vectors) {
+  const int groups = (pixels * vectors + kStoresInARow - 1) / kStoresInARow;
+  return (pixels + groups - 1) / groups;
 }
 
 template <int M, int N>
 MNV2_INLINE void pointwise_tile(const PointwiseArgs& a, int pixel, Prefetch prefetch) {
   Vec acc[M][N];
   if (a.accumulate) {
-    TilePixels<M, N>(a.output, pixel).for_each(
-        [&](const float* p, int m, int n) __attribute__((always_inline)) { acc[m][n] = Vec::load(p); });
+    TilePixels<M, N>(a.output, pixel)
+        .template for_each<0, M>([&](const float* p, int m, int n)
+                                     __attribute__((always_inline)) { acc[m][n] = Vec::load(p); });
   } else {
 #pragma GCC unroll 8
     for (int n = 0; n < N; ++n) {
@@ -125,75 +198,74 @@ MNV2_INLINE void pointwise_tile(const PointwiseArgs& a, int pixel, Prefetch pref
       for (int m = 0; m < M; ++m) acc[m][n] = bias;
     }
   }
-  multiply_channels(a.input + std::ptrdiff_t{pixel} * V, a.input_block_stride, a.weights, a.in_c, prefetch, acc);
-  if (!is_linear(a.clamp_min, a.clamp_max)) {
-    const Vec lo = Vec::set(a.clamp_min);
-    const Vec hi = Vec::set(a.clamp_max);
-#pragma GCC unroll 28
-    for (int m = 0; m < M; ++m)
-#pragma GCC unroll 8
-      for (int n = 0; n < N; ++n) acc[m][n] = clamp(acc[m][n], lo, hi);
-  }
-  if (a.residual.data != nullptr) {
-    TilePixels<M, N>(a.residual, pixel).for_each([&](const float* p, int m, int n) __attribute__((always_inline)) {
-      acc[m][n] = add(acc[m][n], Vec::load(p));
-    });
-  }
-  TilePixels<M, N>(a.output, pixel).for_each(
-      [&](float* p, int m, int n) __attribute__((always_inline)) { acc[m][n].store(p); });
+  const LastChannels last = multiply_channels(a.input + std::ptrdiff_t{pixel} * V, a.input_block_stride,
+                                              a.weights, a.in_c, prefetch, acc);
+  finish_pixels<0, group_pixels(M, N)>(a, pixel, last, acc);
 }
 
-/// `tiles` tiles of M pixels from `pixel` on.
-template <int M, int N>
-void pointwise_tiles(const PointwiseArgs& a, int pixel, int tiles, Prefetch prefetch) noexcept {
-  const std::ptrdiff_t tile_floats = std::ptrdiff_t{a.in_c / V * (V / 4)} * prefetch.lines * kLineFloats;
-  for (; tiles > 0; --tiles, pixel += M) {
+/// Tiles of N output vectors: what a panel needs to know of them.
+template <int N>
+struct VectorTiles {
+  static constexpr int kMaxPixels = max_tile_pixels(N);
+  /// How often a tile fetches ahead.
+  static int fetches(int in_c) { return fours_of(in_c); }
+  template <int M>
+  MNV2_INLINE static void run(const PointwiseArgs& a, int pixel, Prefetch prefetch) {
     pointwise_tile<M, N>(a, pixel, prefetch);
+  }
+};
+
+/// `count` tiles of M pixels from `pixel` on.
+template <typename Tiles, int M>
+void run_tiles(const PointwiseArgs& a, int pixel, int count, Prefetch prefetch) noexcept {
+  const std::ptrdiff_t tile_floats = std::ptrdiff_t{Tiles::fetches(a.in_c)} * prefetch.lines * kLineFloats;
+  for (; count > 0; --count, pixel += M) {
+    Tiles::template run<M>(a, pixel, prefetch);
     prefetch.next += tile_floats;
   }
 }
 
-using PointwiseRun = void (*)(const PointwiseArgs&, int pixel, int tiles, Prefetch) noexcept;
+using TilesRun = void (*)(const PointwiseArgs&, int pixel, int count, Prefetch) noexcept;
 
-/// Tiles of N output vectors by their number of pixels: run[m - 1] handles tiles of m pixels.
-template <int N, typename Sizes = std::make_integer_sequence<int, max_tile_pixels(N)>>
-struct PointwiseTiles;
-template <int N, int... I>
-struct PointwiseTiles<N, std::integer_sequence<int, I...>> {
-  static constexpr PointwiseRun run[] = {pointwise_tiles<I + 1, N>...};
+/// Tiles by their number of pixels: run[m - 1] handles tiles of m pixels.
+template <typename Tiles, typename Sizes = std::make_integer_sequence<int, Tiles::kMaxPixels>>
+struct TilesBySize;
+template <typename Tiles, int... I>
+struct TilesBySize<Tiles, std::integer_sequence<int, I...>> {
+  static constexpr TilesRun run[] = {run_tiles<Tiles, I + 1>...};
 };
 
 /// Splits the pixels into the fewest tiles and makes these as equal as can be, so that none is left with few
 /// accumulators and the latency of its FMAs bare.
-template <int N>
-MNV2_INLINE void pointwise_panel(const PointwiseArgs& a) {
-  const int tiles = (a.pixels + max_tile_pixels(N) - 1) / max_tile_pixels(N);
-  // Each tile fetches its share of the weights to come, spread over its channels, four at a time.
-  const int steps = a.in_c / V * (V / 4);
+template <typename Tiles>
+MNV2_INLINE void run_panel(const PointwiseArgs& a) {
+  const int tiles = (a.pixels + Tiles::kMaxPixels - 1) / Tiles::kMaxPixels;
+  // Each tile fetches its share of the weights to come, spread over its channels.
+  const int fetches = Tiles::fetches(a.in_c);
   Prefetch prefetch{a.prefetch, 0};
-  if (a.prefetch != nullptr && steps > 0) {
-    const std::ptrdiff_t shares = std::ptrdiff_t{tiles} * steps * kLineFloats;
+  if (a.prefetch != nullptr && fetches > 0) {
+    const std::ptrdiff_t shares = std::ptrdiff_t{tiles} * fetches * kLineFloats;
     prefetch.lines = static_cast<int>((a.prefetch_floats + shares - 1) / shares);
   }
   const int size = a.pixels / tiles;
   const int larger = a.pixels % tiles;  // tiles of size + 1
-  if (larger > 0) PointwiseTiles<N>::run[size](a, 0, larger, prefetch);
-  prefetch.next += std::ptrdiff_t{larger} * steps * prefetch.lines * kLineFloats;
-  PointwiseTiles<N>::run[size - 1](a, larger * (size + 1), tiles - larger, prefetch);
+  if (larger > 0) TilesBySize<Tiles>::run[size](a, 0, larger, prefetch);
+  prefetch.next += std::ptrdiff_t{larger} * fetches * prefetch.lines * kLineFloats;
+  TilesBySize<Tiles>::run[size - 1](a, larger * (size + 1), tiles - larger, prefetch);
 }
 
 void pointwise(const PointwiseArgs& a) noexcept {
   if (a.vectors == 1)
-    pointwise_panel<1>(a);
+    run_panel<VectorTiles<1>>(a);
   else
-    pointwise_panel<2>(a);
+    run_panel<VectorTiles<2>>(a);
 }
 
 void linear(const LinearArgs& a) noexcept {
   Vec acc[1][kLinearVectors];
 #pragma GCC unroll 8
   for (int n = 0; n < kLinearVectors; ++n) acc[0][n] = Vec::load(a.output + n * V);
-  multiply_channels(a.input, V, a.weights, a.in_c, Prefetch{}, acc);
+  multiply_channels(a.input, V, a.weights, a.in_c, Prefetch{}, acc).template multiply<0, 1>(acc);
 #pragma GCC unroll 8
   for (int n = 0; n < kLinearVectors; ++n) acc[0][n].store(a.output + n * V);
 }

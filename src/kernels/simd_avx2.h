@@ -18,6 +18,12 @@ struct Vec {
 
   static Vec load(const float* p) { return {_mm256_loadu_ps(p)}; }
   static Vec set(float x) { return {_mm256_set1_ps(x)}; }
+  /// The two floats at p, over and over.
+  static Vec load_pair(const float* p) {
+    double pair;
+    std::memcpy(&pair, p, sizeof(pair));
+    return {_mm256_castpd_ps(_mm256_set1_pd(pair))};
+  }
   void store(float* p) const { _mm256_storeu_ps(p, v); }
   /// Tells the optimiser that the value is used.
   void keep() { __asm__ volatile("" : "+x"(v)); }
@@ -28,6 +34,12 @@ inline Vec add(Vec a, Vec b) { return {_mm256_add_ps(a.v, b.v)}; }
 inline Vec mul(Vec a, Vec b) { return {_mm256_mul_ps(a.v, b.v)}; }
 inline Vec min(Vec a, Vec b) { return {_mm256_min_ps(a.v, b.v)}; }
 inline Vec max(Vec a, Vec b) { return {_mm256_max_ps(a.v, b.v)}; }
+
+/// The sums of neighbouring lanes: those of a, then those of b.
+inline Vec add_pairs(Vec a, Vec b) {
+  const __m256d sums = _mm256_castps_pd(_mm256_hadd_ps(a.v, b.v));  // per half: two of a, two of b
+  return {_mm256_castpd_ps(_mm256_permute4x64_pd(sums, 0b11'01'10'00))};
+}
 
 inline Vec negated_fma(Vec a, Vec b, Vec c) { return {_mm256_fnmadd_ps(a.v, b.v, c.v)}; }  // c - a * b
 

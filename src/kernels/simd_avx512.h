@@ -28,6 +28,12 @@ struct Vec {
 
   static Vec load(const float* p) { return {_mm512_loadu_ps(p)}; }
   static Vec set(float x) { return {_mm512_set1_ps(x)}; }
+  /// The two floats at p, over and over.
+  static Vec load_pair(const float* p) {
+    double pair;
+    std::memcpy(&pair, p, sizeof(pair));
+    return {_mm512_castpd_ps(_mm512_set1_pd(pair))};
+  }
   void store(float* p) const { _mm512_storeu_ps(p, v); }
   /// Tells the optimiser that the value is used.
   void keep() { __asm__ volatile("" : "+v"(v)); }
@@ -38,6 +44,13 @@ inline Vec add(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
 inline Vec mul(Vec a, Vec b) { return {_mm512_mul_ps(a.v, b.v)}; }
 inline Vec min(Vec a, Vec b) { return {_mm512_min_ps(a.v, b.v)}; }
 inline Vec max(Vec a, Vec b) { return {_mm512_max_ps(a.v, b.v)}; }
+
+/// The sums of neighbouring lanes: those of a, then those of b.
+inline Vec add_pairs(Vec a, Vec b) {
+  const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  const __m512i odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+  return {_mm512_add_ps(_mm512_permutex2var_ps(a.v, even, b.v), _mm512_permutex2var_ps(a.v, odd, b.v))};
+}
 
 inline Vec negated_fma(Vec a, Vec b, Vec c) { return {_mm512_fnmadd_ps(a.v, b.v, c.v)}; }  // c - a * b
 

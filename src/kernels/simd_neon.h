@@ -18,6 +18,11 @@ struct Vec {
 
   static Vec load(const float* p) { return {vld1q_f32(p)}; }
   static Vec set(float x) { return {vdupq_n_f32(x)}; }
+  /// The two floats at p, over and over.
+  static Vec load_pair(const float* p) {
+    const float32x2_t pair = vld1_f32(p);
+    return {vcombine_f32(pair, pair)};
+  }
   void store(float* p) const { vst1q_f32(p, v); }
   /// Tells the optimiser that the value is used.
   void keep() { __asm__ volatile("" : "+w"(v)); }
@@ -29,6 +34,9 @@ inline Vec mul(Vec a, Vec b) { return {vmulq_f32(a.v, b.v)}; }
 // As on x86, a NaN in `a` gives b.
 inline Vec min(Vec a, Vec b) { return {vminnmq_f32(a.v, b.v)}; }
 inline Vec max(Vec a, Vec b) { return {vmaxnmq_f32(a.v, b.v)}; }
+
+/// The sums of neighbouring lanes: those of a, then those of b.
+inline Vec add_pairs(Vec a, Vec b) { return {vpaddq_f32(a.v, b.v)}; }
 
 inline Vec negated_fma(Vec a, Vec b, Vec c) { return {vfmsq_f32(c.v, a.v, b.v)}; }  // c - a * b
 

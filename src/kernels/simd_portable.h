@@ -25,6 +25,8 @@ struct Vec {
     return r;
   }
   static Vec set(float x) { return {Native{x, x, x, x}}; }
+  /// The two floats at p, over and over.
+  static Vec load_pair(const float* p) { return {Native{p[0], p[1], p[0], p[1]}}; }
   void store(float* p) const { std::memcpy(p, &v, sizeof(v)); }
   /// Tells the optimiser that the value is used.
   void keep() {
@@ -43,6 +45,11 @@ inline Vec add(Vec a, Vec b) { return {a.v + b.v}; }
 inline Vec mul(Vec a, Vec b) { return {a.v * b.v}; }
 inline Vec min(Vec a, Vec b) { return {a.v < b.v ? a.v : b.v}; }
 inline Vec max(Vec a, Vec b) { return {a.v > b.v ? a.v : b.v}; }
+
+/// The sums of neighbouring lanes: those of a, then those of b.
+inline Vec add_pairs(Vec a, Vec b) {
+  return {Vec::Native{a.v[0] + a.v[1], a.v[2] + a.v[3], b.v[0] + b.v[1], b.v[2] + b.v[3]}};
+}
 
 inline Vec negated_fma(Vec a, Vec b, Vec c) { return {c.v - a.v * b.v}; }  // c - a * b
 

@@ -4,6 +4,7 @@
 
 #include "kernels/depthwise-inl.h"
 #include "kernels/fma_peak-inl.h"
+#include "kernels/halves-inl.h"
 #include "kernels/kernels.h"
 #include "kernels/pointwise-inl.h"
 #include "kernels/pooling-inl.h"
@@ -17,6 +18,7 @@ constexpr mnv2::kernels::KernelTable make_table(mnv2::Isa isa) {
       .isa = isa,
       .lanes = V,
       .pointwise = pointwise,
+      .pointwise_halves = pointwise_halves,
       .linear = linear,
       .depthwise = depthwise,
       .stem = stem,

@@ -17,9 +17,13 @@ class Packer {
     for (const PanelPlan& panel : panels) {
       const int first_out = panel.first_vector * lanes_;
       const int outs = panel.vectors * lanes_;
-      kernels::pack_panel(model_.weight(layer), layer.out_c, row,
-                          {.first_out = first_out, .outs = outs, .first_in = first_in, .ins = ins},
-                          arena_ + panel.weights);
+      kernels::PanelRange range{.first_out = first_out, .outs = outs, .first_in = first_in, .ins = ins};
+      if (panel.halves > 0) {
+        range.outs = panel.halves * lanes_ / 2;
+        kernels::pack_halves(model_.weight(layer), layer.out_c, row, range, lanes_, arena_ + panel.weights);
+      } else {
+        kernels::pack_panel(model_.weight(layer), layer.out_c, row, range, arena_ + panel.weights);
+      }
       kernels::pack_bias(model_.bias(layer), first_out, outs, arena_ + panel.bias);
     }
   }

@@ -174,7 +174,7 @@ class Planner {
       else if (b.source == RowSource::stem)
         chunk.produce = take_panels(chunk.first_vector, chunk.vectors, architecture_.stem.in_c * 9);
       chunk.depthwise = arena_.take(std::size_t(chunk.vectors) * 10 * lanes_);
-      if (b.projected) chunk.project = take_panels(0, b.output.vectors, chunk.channels);
+      if (b.projected) chunk.project = take_projection(b.output, chunk.channels);
       b.chunks.push_back(std::move(chunk));
     }
   }
@@ -250,6 +250,22 @@ class Planner {
     std::vector<PanelPlan> panels;
     for (int v = 0; v < vectors; v += kMaxPanelVectors)
       panels.push_back(take_panel(first_vector + v, std::min(kMaxPanelVectors, vectors - v), in_c));
+    return panels;
+  }
+
+  /// The panels of a projection to `output`, the last of them in half vectors if its channels end in one.
+  std::vector<PanelPlan> take_projection(const TensorPlan& output, int in_c) {
+    const int last_vector = (output.vectors - 1) / kMaxPanelVectors * kMaxPanelVectors;
+    const int halves = divide_up(output.c - last_vector * lanes_, lanes_ / 2);
+    if (halves % 2 == 0) return take_panels(0, output.vectors, in_c);
+    std::vector<PanelPlan> panels = take_panels(0, last_vector, in_c);
+    const std::size_t weights = arena_.take(std::size_t(divide_up(in_c, 2)) * halves * lanes_);
+    const int vectors = output.vectors - last_vector;
+    panels.push_back({.first_vector = last_vector,
+                      .vectors = vectors,
+                      .halves = halves,
+                      .weights = weights,
+                      .bias = arena_.take(std::size_t(vectors) * lanes_)});
     return panels;
   }
 

@@ -30,6 +30,7 @@ struct TensorPlan {
 struct PanelPlan {
   int first_vector = 0;
   int vectors = 0;
+  int halves = 0;  // half vectors of outputs when the last is one, for pointwise_halves; 0: whole vectors
   std::size_t weights = 0;  // offset in the arena, floats
   std::size_t bias = 0;     // offset in the arena, floats
 };

@@ -69,12 +69,14 @@ class BlockRun {
       for (const PanelPlan& panel : chunk.produce) {
         produce(buffers, panel, {produced, needed}, buffers.rows + panel.first_vector * produced_block_);
         depthwise(buffers, chunk, panel.first_vector, panel.vectors, band,
-                  buffers.rows + panel.first_vector * produced_block_, buffers.depthwise + panel.first_vector * depthwise_block);
+                  buffers.rows + panel.first_vector * produced_block_,
+                  buffers.depthwise + panel.first_vector * depthwise_block);
       }
-      if (chunk.produce.empty()) depthwise(buffers, chunk, 0, chunk.vectors, band, nullptr, buffers.depthwise);
+      if (chunk.produce.empty())
+        depthwise(buffers, chunk, 0, chunk.vectors, band, nullptr, buffers.depthwise);
       produced = needed;
-      project(buffers, chunk, band.begin * b_.output.w, band.size() * b_.output.w, buffers.depthwise, depthwise_block, true,
-              true);
+      project(buffers, chunk, band.begin * b_.output.w, band.size() * b_.output.w, buffers.depthwise,
+              depthwise_block, true, true);
     }
   }
 
@@ -89,15 +91,16 @@ class BlockRun {
         produce(buffers, panel, {0, b_.input.h},
                 buffers.rows + (panel.first_vector - chunk.first_vector) * produced_block_);
       depthwise(buffers, chunk, chunk.first_vector, chunk.vectors, all, buffers.rows, buffers.depthwise);
-      project(buffers, chunk, 0, b_.output.pixels(), buffers.depthwise, depthwise_block, &chunk == &b_.chunks.front(),
-              &chunk == &b_.chunks.back());
+      project(buffers, chunk, 0, b_.output.pixels(), buffers.depthwise, depthwise_block,
+              &chunk == &b_.chunks.front(), &chunk == &b_.chunks.back());
     }
   }
 
   /// Expands and filters the hidden panels, shared by the threads, to output [hidden_vectors][pixels][V].
   void run_hidden(float* output) const {
     const int panels = (b_.hidden_vectors + kernels::kMaxPanelVectors - 1) / kernels::kMaxPanelVectors;
-    run_split(context_, panels, [&](Range mine, int thread) { hidden_part(context_.threads[thread], mine, output); });
+    run_split(context_, panels,
+              [&](Range mine, int thread) { hidden_part(context_.threads[thread], mine, output); });
   }
 
   /// Expands and filters hidden panels [mine), one by one.
@@ -105,24 +108,27 @@ class BlockRun {
     const std::ptrdiff_t depthwise_block = std::ptrdiff_t{b_.output.pixels()} * lanes_;
     zero_produced_columns(buffers, b_.chunks);
     for (const ChunkPlan& chunk : b_.chunks) {
-      for (int v = chunk.first_vector; v < chunk.first_vector + chunk.vectors; v += kernels::kMaxPanelVectors) {
+      for (int v = chunk.first_vector; v < chunk.first_vector + chunk.vectors;
+           v += kernels::kMaxPanelVectors) {
         const int panel = v / kernels::kMaxPanelVectors;
         if (panel < mine.begin || panel >= mine.end) continue;
         const int vectors = std::min(kernels::kMaxPanelVectors, chunk.first_vector + chunk.vectors - v);
         if (!chunk.produce.empty())
-          produce(buffers, chunk.produce[(v - chunk.first_vector) / kernels::kMaxPanelVectors], {0, b_.input.h},
-                  buffers.rows);
+          produce(buffers, chunk.produce[(v - chunk.first_vector) / kernels::kMaxPanelVectors],
+                  {0, b_.input.h}, buffers.rows);
         depthwise(buffers, chunk, v, vectors, {0, b_.output.h}, buffers.rows, output + v * depthwise_block);
       }
     }
   }
 
-  /// Projects the pixels of one thread from the shared buffer, chunk after chunk as run_chunks does: the same sums.
+  /// Projects the pixels of one thread from the shared buffer, chunk after chunk as run_chunks does: the same
+  /// sums.
   void project_part(const ThreadBuffers& buffers, Range pixels) const {
     const std::ptrdiff_t depthwise_block = std::ptrdiff_t{b_.output.pixels()} * lanes_;
     for (const ChunkPlan& chunk : b_.chunks)
       project(buffers, chunk, pixels.begin, pixels.size(),
-              context_.shared_depthwise + chunk.first_vector * depthwise_block + std::ptrdiff_t{pixels.begin} * lanes_,
+              context_.shared_depthwise + chunk.first_vector * depthwise_block +
+                  std::ptrdiff_t{pixels.begin} * lanes_,
               depthwise_block, &chunk == &b_.chunks.front(), &chunk == &b_.chunks.back());
   }
 
@@ -138,6 +144,7 @@ class BlockRun {
       }
       const int run = std::min(rows.end - y, b_.ring_rows - slot);  // until the ring wraps
       const Clamp& clamp = b_.block->expand->clamp;
+      const Fetch fetch = b_.banded ? next_rows(panel, {y, y + run}) : next_weights(panel, b_.input.c);
       context_.kernels.pointwise({.input = input_ + y * b_.input.row_stride,
                                   .input_block_stride = b_.input.block_stride,
                                   .weights = context_.arena + panel.weights,
@@ -150,14 +157,14 @@ class BlockRun {
                                   .vectors = panel.vectors,
                                   .clamp_min = clamp.min,
                                   .clamp_max = clamp.max,
-                                  .prefetch = prefetch_after(panel),
-                                  .prefetch_floats = std::ptrdiff_t{panel.vectors} * lanes_ * b_.input.c});
+                                  .prefetch = fetch.data,
+                                  .prefetch_floats = fetch.floats});
       y += run;
     }
   }
 
-  /// Output rows [rows) of hidden vectors [first, first + vectors), from the ring of the first of them (or from the
-  /// block's input) to output [vectors][rows.size() * out_w][V].
+  /// Output rows [rows) of hidden vectors [first, first + vectors), from the ring of the first of them (or
+  /// from the block's input) to output [vectors][rows.size() * out_w][V].
   void depthwise(const ThreadBuffers& thread, const ChunkPlan& chunk, int first, int vectors, Range rows,
                  const float* ring, float* output) const {
     const LayerTimer timer(thread, b_.depthwise_layer());
@@ -169,14 +176,16 @@ class BlockRun {
                        .clamp_min = layer.clamp.min,
                        .clamp_max = layer.clamp.max};
     for (int v = 0; v < vectors; ++v) {
-      args.weights = context_.arena + chunk.depthwise + std::ptrdiff_t{first - chunk.first_vector + v} * 10 * lanes_;
+      args.weights =
+          context_.arena + chunk.depthwise + std::ptrdiff_t{first - chunk.first_vector + v} * 10 * lanes_;
       for (int y = rows.begin; y < rows.end; y += args.out_rows) {
         // As few calls as can be, of as equal height as can be.
         const int calls = (rows.end - y + kernels::kMaxDepthwiseRows - 1) / kernels::kMaxDepthwiseRows;
         args.out_rows = (rows.end - y + calls - 1) / calls;
         for (int i = 0; i < (args.out_rows - 1) * layer.stride + 3; ++i)
           args.rows[i] =
-              input_row(first + v, y * layer.stride - b_.rows_before + i, ring + v * produced_block_) + first_column;
+              input_row(first + v, y * layer.stride - b_.rows_before + i, ring + v * produced_block_) +
+              first_column;
         args.output = output;
         output += args.out_rows * args.output_row_stride;
         context_.kernels.depthwise(args);
@@ -184,20 +193,23 @@ class BlockRun {
     }
   }
 
-  /// Row y of the depthwise convolution's input, from the padding column on the left on; zeros outside the image.
+  /// Row y of the depthwise convolution's input, from the padding column on the left on; zeros outside the
+  /// image.
   const float* input_row(int vector, int y, const float* ring) const {
     if (y < 0 || y >= b_.input.h) return context_.zero_row;
-    if (b_.source == RowSource::input) return input_ + vector * b_.input.block_stride + y * b_.input.row_stride;
+    if (b_.source == RowSource::input)
+      return input_ + vector * b_.input.block_stride + y * b_.input.row_stride;
     return ring + (y % b_.ring_rows) * produced_row_;
   }
 
-  /// Adds one chunk's share of output pixels [first, first + pixels): the bias with the first chunk, the clamp and
-  /// the residual with the last.
+  /// Adds one chunk's share of output pixels [first, first + pixels): the bias with the first chunk, the
+  /// clamp and the residual with the last.
   void project(const ThreadBuffers& thread, const ChunkPlan& chunk, int first, int pixels, const float* input,
                std::ptrdiff_t input_block, bool first_chunk, bool last_chunk) const {
     const LayerTimer timer(thread, b_.project_layer());
     const Clamp clamp = last_chunk ? b_.block->project.clamp : Clamp{};
     for (const PanelPlan& panel : chunk.project) {
+      const Fetch fetch = b_.banded ? Fetch{} : next_weights(panel, chunk.channels);
       PointwiseArgs args{.input = input,
                          .input_block_stride = input_block,
                          .weights = context_.arena + panel.weights,
@@ -209,19 +221,37 @@ class BlockRun {
                          .accumulate = !first_chunk,
                          .clamp_min = clamp.min,
                          .clamp_max = clamp.max,
-                         .prefetch = prefetch_after(panel),
-                         .prefetch_floats = std::ptrdiff_t{panel.vectors} * lanes_ * chunk.channels};
+                         .prefetch = fetch.data,
+                         .prefetch_floats = fetch.floats};
       // The kernel only reads the residual; one type of map serves both.
       if (b_.block->residual && last_chunk)
         args.residual =
             advance(map_pixels(b_.input, const_cast<float*>(input_), panel.first_vector), first, lanes_);
-      context_.kernels.pointwise(args);
+      (panel.halves > 0 ? context_.kernels.pointwise_halves : context_.kernels.pointwise)(args);
     }
   }
 
-  /// By bands the same few weights come again and again; by chunks each comes once, and the arena has them in order.
-  const float* prefetch_after(const PanelPlan& panel) const {
-    return b_.banded ? nullptr : context_.arena + panel.weights + kPrefetchDistance;
+  /// What a kernel fetches on the way.
+  struct Fetch {
+    const float* data = nullptr;
+    std::ptrdiff_t floats = 0;
+  };
+
+  /// By chunks each weight comes once, and the arena has them in order: while a panel is multiplied, as many
+  /// to come.
+  Fetch next_weights(const PanelPlan& panel, int in_c) const {
+    return {context_.arena + panel.weights + kPrefetchDistance,
+            std::ptrdiff_t{panel.vectors} * lanes_ * in_c};
+  }
+
+  /// By bands the same few weights come again and again, but the input's rows are new: while a panel is
+  /// multiplied with `rows`, those of the next band, one channel block for each panel.
+  Fetch next_rows(const PanelPlan& panel, Range rows) const {
+    const int block = panel.first_vector / kernels::kMaxPanelVectors;
+    if (block >= b_.input.vectors) return {};
+    return {input_ + block * b_.input.block_stride +
+                (rows.begin + b_.band_rows * b_.stride()) * b_.input.row_stride,
+            rows.size() * b_.input.row_stride};
   }
 
   void zero_output_columns(Range rows) const {
@@ -263,10 +293,29 @@ void zero_columns(float* data, int vectors, std::ptrdiff_t block_stride, Range r
   }
 }
 
-void run_stem_row(const RunContext& context, const PanelPlan& panel, const float* planes, int y, float* output,
-                  std::ptrdiff_t output_block_stride) {
+namespace {
+
+/// Fetches the rows of the input planes that output row y of the stem is the first to read: the kernel goes
+/// through nine rows in turns, which is no stream that the hardware would fetch ahead. GCC takes a function
+/// that does nothing but fetch for one without effect and drops its calls, unless it is inlined.
+__attribute__((always_inline)) inline void prefetch_stem_rows(const NetworkPlan& plan, const float* planes,
+                                                              int y) {
+  const int stride = plan.stem.layer->stride;
+  if (y >= plan.stem_output.h) return;
+  const std::ptrdiff_t first = (std::ptrdiff_t{y} * stride + 3 - stride) * plan.input_row_stride;
+  const std::ptrdiff_t end = first + stride * plan.input_row_stride;
+  for (int plane = 0; plane < plan.stem.layer->in_c; ++plane)
+    for (std::ptrdiff_t i = first; i < end; i += 16)
+      __builtin_prefetch(planes + plane * plan.input_plane_stride + i, 0, 3);
+}
+
+}  // namespace
+
+void run_stem_row(const RunContext& context, const PanelPlan& panel, const float* planes, int y,
+                  float* output, std::ptrdiff_t output_block_stride) {
   const NetworkPlan& plan = context.plan;
   const Layer& stem = *plan.stem.layer;
+  if (panel.first_vector == 0) prefetch_stem_rows(plan, planes, y + 2);
   context.kernels.stem({.input = planes + y * stem.stride * plan.input_row_stride,
                         .tap_offsets = plan.stem_taps.data(),
                         .weights = context.arena + panel.weights,

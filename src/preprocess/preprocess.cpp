@@ -14,6 +14,7 @@ namespace {
 
 constexpr int kMaxSide = 16384;
 constexpr int kChannels = 3;
+constexpr int kMaxImageSide = 1 << 29;  // the bytes of a row are counted in int
 
 [[noreturn]] void throw_invalid(const std::string& message) {
   throw Error(ErrorCode::invalid_argument, message);
@@ -43,6 +44,10 @@ void check(const Preprocessing& p) {
 void check(const ImageView& image) {
   if (image.data == nullptr || image.width < 1 || image.height < 1)
     throw_invalid("image: empty, " + size_text(image.width, image.height));
+  if (image.width > kMaxImageSide || image.height > kMaxImageSide)
+    throw Error(ErrorCode::image_too_large, "image: " + size_text(image.width, image.height) +
+                                                ", expected at most " + std::to_string(kMaxImageSide) +
+                                                " pixels a side");
   if (image.height > 1 && image.row_bytes < std::ptrdiff_t{kChannels} * image.width)
     throw_invalid("image: rows of " + std::to_string(image.row_bytes) + " bytes, expected at least " +
                   std::to_string(std::ptrdiff_t{kChannels} * image.width));

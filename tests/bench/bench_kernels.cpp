@@ -46,19 +46,25 @@ void bench_pointwise(const KernelTable& table, int in_c, int out_c, int size) {
   const std::ptrdiff_t block = std::ptrdiff_t{pixels} * lanes;
   AlignedBuffer input(in_vectors * block), output(out_vectors * block), weights(std::size_t(out_vectors) * lanes * in_c),
       bias(std::size_t(out_vectors) * lanes);
-  report(table, "pointwise " + std::to_string(in_c) + " -> " + std::to_string(out_c) + " at " + std::to_string(size),
+  report(table,
+         "pointwise " + std::to_string(in_c) + " -> " + std::to_string(out_c) + " at " + std::to_string(size),
          2.0 * in_c * out_c * pixels, [&] {
-           for (int v = 0; v < out_vectors; v += kMaxPanelVectors)
-             table.pointwise({.input = input.data(),
-                              .input_block_stride = block,
-                              .weights = weights.data() + std::ptrdiff_t{v} * lanes * in_c,
-                              .bias = bias.data() + v * lanes,
-                              .output = {output.data() + v * block, block, nullptr},
-                              .in_c = in_c,
-                              .pixels = pixels,
-                              .vectors = std::min(kMaxPanelVectors, out_vectors - v),
-                              .clamp_min = 0,
-                              .clamp_max = 6});
+           for (int v = 0; v < out_vectors; v += kMaxPanelVectors) {
+             // As the plan has it: a panel that ends in a half vector goes by halves.
+             const bool in_halves = (out_c - v * lanes + lanes / 2 - 1) / (lanes / 2) % 2 == 1 &&
+                                    v + kMaxPanelVectors >= out_vectors;
+             (in_halves ? table.pointwise_halves
+                        : table.pointwise)({.input = input.data(),
+                                            .input_block_stride = block,
+                                            .weights = weights.data() + std::ptrdiff_t{v} * lanes * in_c,
+                                            .bias = bias.data() + v * lanes,
+                                            .output = {output.data() + v * block, block, nullptr},
+                                            .in_c = in_c,
+                                            .pixels = pixels,
+                                            .vectors = std::min(kMaxPanelVectors, out_vectors - v),
+                                            .clamp_min = 0,
+                                            .clamp_max = 6});
+           }
          });
 }
 

@@ -18,6 +18,7 @@
 #include "mnv2/isa.h"
 #include "mnv2/model.h"
 #include "mnv2/network.h"
+#include "mnv2/version.h"
 
 namespace {
 
@@ -105,7 +106,7 @@ void serve(int argc, char** argv) {
   if (argc != 4) throw std::invalid_argument("expected MODEL ISA THREADS, or --list-isas");
   const mnv2::Isa isa = mnv2::parse_isa(argv[2]);
   Worker worker(argv[1], isa, parse_int(argv[3]));
-  std::printf("ready {\"version\": \"%s\", \"detail\": \"%s\"}\n", MNV2_VERSION,
+  std::printf("ready {\"version\": \"%s\", \"detail\": \"%s\"}\n", MNV2_VERSION_STRING,
               std::string(mnv2::isa_name(isa)).c_str());
   std::fflush(stdout);
   for (std::string line; std::getline(std::cin, line); std::fflush(stdout)) {

@@ -17,12 +17,14 @@ struct PointwiseCase {
   float clamp_min = -std::numeric_limits<float>::infinity();
   float clamp_max = std::numeric_limits<float>::infinity();
   Values values = Values::ordinary;
+  bool halves = false;  // the last panel by pointwise_halves, when the outputs end in a half vector
 };
 
 std::ostream& operator<<(std::ostream& out, const PointwiseCase& c) {
-  return out << "in_c " << c.in_c << " out_c " << c.out_c << " pixels " << c.pixels << " residual " << c.residual
-             << " accumulate " << c.accumulate << " padded_output " << c.padded_output << " clamp " << c.clamp_min
-             << ".." << c.clamp_max << " extreme " << (c.values == Values::extreme);
+  return out << "in_c " << c.in_c << " out_c " << c.out_c << " pixels " << c.pixels << " residual "
+             << c.residual << " accumulate " << c.accumulate << " padded_output " << c.padded_output
+             << " clamp " << c.clamp_min << ".." << c.clamp_max << " extreme "
+             << (c.values == Values::extreme) << " halves " << c.halves;
 }
 
 /// Pixel p of a padded output stands one column in, in rows of three pixels and two padding columns.
@@ -46,9 +48,19 @@ std::string run_pointwise(const KernelTable& table, const PointwiseCase& c, std:
 
   for (int v = 0; v < out_vectors; v += kMaxPanelVectors) {
     const int vectors = std::min(kMaxPanelVectors, out_vectors - v);
-    std::vector<float> panel(std::size_t(vectors) * lanes * c.in_c), packed_bias(std::size_t(vectors) * lanes);
-    pack_panel(weight, c.out_c, c.in_c, {.first_out = v * lanes, .outs = vectors * lanes, .first_in = 0, .ins = c.in_c},
-               panel.data());
+    const int halves = divide_up(c.out_c - v * lanes, lanes / 2);
+    const bool in_halves = c.halves && (halves == 1 || halves == 3);
+    // To the last float, so that a read behind the panel is out of bounds.
+    std::vector<float> panel(in_halves ? std::size_t(divide_up(c.in_c, 2)) * halves * lanes
+                                       : std::size_t(vectors) * lanes * c.in_c);
+    std::vector<float> packed_bias(std::size_t(vectors) * lanes);
+    PanelRange range{.first_out = v * lanes, .outs = vectors * lanes, .first_in = 0, .ins = c.in_c};
+    if (in_halves) {
+      range.outs = halves * lanes / 2;
+      pack_halves(weight, c.out_c, c.in_c, range, lanes, panel.data());
+    } else {
+      pack_panel(weight, c.out_c, c.in_c, range, panel.data());
+    }
     pack_bias(bias, v * lanes, vectors * lanes, packed_bias.data());
     PointwiseArgs args{.input = input.data(), .input_block_stride = in_block, .weights = panel.data(),
                        .bias = packed_bias.data(),
@@ -63,7 +75,7 @@ std::string run_pointwise(const KernelTable& table, const PointwiseCase& c, std:
         for (int p = 0; p < c.pixels; ++p)
           for (int l = 0; l < lanes; ++l)
             args.output.data[n * out_block + offsets[p] + l] = before[(v + n) * out_block + offsets[p] + l];
-    table.pointwise(args);
+    (in_halves ? table.pointwise_halves : table.pointwise)(args);
   }
 
   std::ostringstream wrong;
@@ -97,11 +109,17 @@ TEST_CASE("pointwise: every input and output channel count up to two vectors and
   for_each_isa([](const KernelTable& table) {
     for (int in_c = 1; in_c <= 2 * table.lanes + 1; ++in_c) {
       for (int out_c = 1; out_c <= 2 * table.lanes + 1; ++out_c) {
-        const PointwiseCase c{.in_c = in_c, .out_c = out_c, .pixels = 1 + (in_c * 7 + out_c) % 31,
-                              .residual = in_c % 2 == 0, .accumulate = out_c % 3 == 0,
-                              .padded_output = (in_c + out_c) % 2 == 0};
-        INFO(c);
-        REQUIRE(run_pointwise(table, c, in_c * 100 + out_c) == "");
+        for (const bool halves : {false, true}) {
+          const PointwiseCase c{.in_c = in_c,
+                                .out_c = out_c,
+                                .pixels = 1 + (in_c * 7 + out_c) % 31,
+                                .residual = in_c % 2 == 0,
+                                .accumulate = out_c % 3 == 0,
+                                .padded_output = (in_c + out_c) % 2 == 0,
+                                .halves = halves};
+          INFO(c);
+          REQUIRE(run_pointwise(table, c, in_c * 100 + out_c) == "");
+        }
       }
     }
   });
@@ -110,11 +128,17 @@ TEST_CASE("pointwise: every input and output channel count up to two vectors and
 TEST_CASE("pointwise: every pixel count up to three tiles") {
   for_each_isa([](const KernelTable& table) {
     for (int pixels = 1; pixels <= 90; ++pixels) {
-      for (const int out_c : {table.lanes, 2 * table.lanes}) {
+      for (const int out_c : {table.lanes / 2, table.lanes, table.lanes * 3 / 2, 2 * table.lanes}) {
         for (const bool accumulate : {false, true}) {
-          const PointwiseCase c{.in_c = 19, .out_c = out_c, .pixels = pixels, .residual = !accumulate,
-                                .accumulate = accumulate, .padded_output = pixels % 2 == 0, .clamp_min = 0,
-                                .clamp_max = 6};
+          const PointwiseCase c{.in_c = 19,
+                                .out_c = out_c,
+                                .pixels = pixels,
+                                .residual = !accumulate,
+                                .accumulate = accumulate,
+                                .padded_output = pixels % 2 == 0,
+                                .clamp_min = 0,
+                                .clamp_max = 6,
+                                .halves = true};
           INFO(c);
           REQUIRE(run_pointwise(table, c, pixels) == "");
         }
@@ -128,8 +152,14 @@ TEST_CASE("pointwise: extreme values and every clamp") {
   for_each_isa([&](const KernelTable& table) {
     for (const auto& [low, high] : {std::pair{0.0f, 6.0f}, {0.0f, inf}, {-inf, inf}, {-inf, 3.0f}, {-1.0f, 1.0f}}) {
       for (std::uint32_t seed = 0; seed < 20; ++seed) {
-        const PointwiseCase c{.in_c = 33, .out_c = 20, .pixels = 29, .residual = seed % 2 == 0, .clamp_min = low,
-                              .clamp_max = high, .values = seed < 10 ? Values::extreme : Values::ordinary};
+        const PointwiseCase c{.in_c = 33,
+                              .out_c = 20,
+                              .pixels = 29,
+                              .residual = seed % 2 == 0,
+                              .clamp_min = low,
+                              .clamp_max = high,
+                              .values = seed < 10 ? Values::extreme : Values::ordinary,
+                              .halves = seed % 3 == 0};
         INFO(c);
         REQUIRE(run_pointwise(table, c, seed) == "");
       }
@@ -144,7 +174,8 @@ TEST_CASE("pointwise: the shapes of MobileNetV2") {
                           {192, 64, 14}, {64, 384, 14}, {384, 96, 14}, {96, 576, 14}, {576, 160, 7}, {160, 960, 7},
                           {960, 320, 7}, {320, 1280, 7}}) {
       // A few rows stand for a large map: rows are independent.
-      const PointwiseCase c{.in_c = s.in_c, .out_c = s.out_c, .pixels = s.size * std::min(s.size, 2)};
+      const PointwiseCase c{
+          .in_c = s.in_c, .out_c = s.out_c, .pixels = s.size * std::min(s.size, 2), .halves = true};
       INFO(c);
       REQUIRE(run_pointwise(table, c, s.in_c + s.size) == "");
     }
@@ -182,6 +213,35 @@ TEST_CASE("pointwise: a sum cut at any channel block and any pixel keeps every b
     const auto whole = run(0, 0);
     for (int cut_block = 0; cut_block <= 5; ++cut_block)
       for (int cut_pixel = 0; cut_pixel < pixels; ++cut_pixel) REQUIRE(run(cut_block, cut_pixel) == whole);
+  });
+}
+
+TEST_CASE("pointwise_halves: pixels cut anywhere keep every bit") {
+  for_each_isa([](const KernelTable& table) {
+    const int lanes = table.lanes, in_c = 2 * lanes + 3, pixels = 41;
+    RandomFloats random(6);
+    const auto input = random.vector(3 * pixels * lanes);
+    const auto weights = random.vector(std::size_t(in_c + 1) / 2 * 3 * lanes);
+    const auto bias = random.vector(2 * lanes);
+    const std::ptrdiff_t block = std::ptrdiff_t{pixels} * lanes;
+    const auto run = [&](int cut) {
+      std::vector<float> output(2 * block);
+      for (const auto& [first, count] : {std::pair{0, cut}, {cut, pixels - cut}})
+        if (count > 0)
+          table.pointwise_halves({.input = input.data() + first * lanes,
+                                  .input_block_stride = block,
+                                  .weights = weights.data(),
+                                  .bias = bias.data(),
+                                  .output = {output.data() + first * lanes, block, nullptr},
+                                  .in_c = in_c,
+                                  .pixels = count,
+                                  .vectors = 2,
+                                  .clamp_min = 0,
+                                  .clamp_max = 6});
+      return output;
+    };
+    const auto whole = run(0);
+    for (int cut = 1; cut < pixels; ++cut) REQUIRE(run(cut) == whole);
   });
 }
 

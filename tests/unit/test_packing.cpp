@@ -26,6 +26,32 @@ TEST_CASE("pack_panel: any part of a matrix, zeros where it has no outputs") {
   }
 }
 
+TEST_CASE("pack_halves: two inputs in turns, zeros where there is no output or input") {
+  RandomFloats random(3);
+  for (int trial = 0; trial < 200; ++trial) {
+    const int lanes = 1 << random.integer(2, 4), half = lanes / 2;
+    const int out_c = random.integer(1, 40), in_c = random.integer(1, 40);
+    const auto weight = random.vector(std::size_t(out_c) * in_c);
+    const int halves = random.integer(1, 3), first_in = random.integer(0, in_c - 1);
+    const PanelRange range{.first_out = random.integer(0, out_c - 1),
+                           .outs = halves * half,
+                           .first_in = first_in,
+                           .ins = random.integer(1, in_c - first_in)};
+    const int pairs = (range.ins + 1) / 2;
+    GuardedOutput panel(std::size_t(pairs) * halves * lanes);
+    pack_halves(weight, out_c, in_c, range, lanes, panel.data());
+    REQUIRE(panel.guards_intact());
+    for (int i = 0; i < pairs; ++i)
+      for (int h = 0; h < halves; ++h)
+        for (int l = 0; l < lanes; ++l) {
+          const int out = range.first_out + h * half + l / 2, in = 2 * i + l % 2;
+          const bool there = out < out_c && in < range.ins;
+          REQUIRE(panel.data()[(i * halves + h) * lanes + l] ==
+                  (there ? weight[out * in_c + first_in + in] : 0.0f));
+        }
+  }
+}
+
 TEST_CASE("pack_bias: zeros above the last output, whole panels of zeros too") {
   const std::vector<float> bias{1, 2, 3, 4, 5};
   for (int first = 0; first <= 12; first += 4) {

@@ -14,13 +14,14 @@
 #include "app/inputs/make_inputs.h"
 #include "app/log.h"
 #include "app/signals.h"
+#include "mnv2/version.h"
 
 namespace mnv2::app {
 namespace {
 
 BenchReport describe(const Engine& engine, const Plan& plan) {
   const Network& network = engine.network;
-  return {.version = MNV2_VERSION,
+  return {.version = MNV2_VERSION_STRING,
           .cpu = cpu_name(),
           .isa = std::string(isa_name(network.isa())),
           .affinity_cpus = plan.affinity_cpus,

@@ -1,0 +1,265 @@
+// The C interface: the public C++ API behind opaque handles, with every exception made a status and a
+// message.
+#include "mnv2/mnv2.h"
+
+#include <algorithm>
+#include <cmath>
+#include <exception>
+#include <memory>
+#include <new>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "mnv2/error.h"
+#include "mnv2/model.h"
+#include "mnv2/network.h"
+#include "mnv2/preprocess.h"
+
+namespace {
+
+using mnv2::Error;
+using mnv2::ErrorCode;
+
+/// What sessions share, and keep alive.
+struct LoadedModel {
+  mnv2::Network network;
+  mnv2::Preprocessor preprocessor;
+
+  std::span<const std::string> labels() const { return network.model().labels(); }
+};
+
+}  // namespace
+
+struct mnv2_model {
+  std::shared_ptr<const LoadedModel> loaded;
+};
+
+struct mnv2_session {
+  std::shared_ptr<const LoadedModel> loaded;
+  mnv2::Workspace workspace;
+  mnv2::Preprocessor::Scratch scratch;
+  std::vector<float> outputs;  // [num_classes] logits, then probabilities
+  bool has_embedding;
+};
+
+namespace {
+
+mnv2_status status_of(ErrorCode code) noexcept {
+  switch (code) {
+    case ErrorCode::invalid_argument:
+      return MNV2_INVALID_ARGUMENT;
+    case ErrorCode::file_not_found:
+      return MNV2_FILE_NOT_FOUND;
+    case ErrorCode::file_unreadable:
+      return MNV2_FILE_UNREADABLE;
+    case ErrorCode::invalid_model:
+      return MNV2_INVALID_MODEL;
+    case ErrorCode::unsupported_isa:
+      return MNV2_UNSUPPORTED_ISA;
+    case ErrorCode::image_too_large:
+      return MNV2_IMAGE_TOO_LARGE;
+    case ErrorCode::out_of_memory:
+      return MNV2_OUT_OF_MEMORY;
+    // Of image files, which the engine does not know.
+    case ErrorCode::unsupported_format:
+    case ErrorCode::damaged_image:
+    case ErrorCode::internal:
+      break;
+  }
+  return MNV2_INTERNAL;
+}
+
+/// Writes `error`, unless it is NULL; the message is cut between two characters of UTF-8 when it is too long.
+mnv2_status report(mnv2_error* error, mnv2_status status, std::string_view message) noexcept {
+  if (error == nullptr) return status;
+  const auto continues = [&](std::size_t i) {
+    return (static_cast<unsigned char>(message[i]) & 0xC0) == 0x80;
+  };
+  std::size_t length = std::min(message.size(), sizeof(error->message) - 1);
+  if (length < message.size())
+    while (length > 0 && continues(length)) --length;
+  error->status = status;
+  std::copy_n(message.data(), length, error->message);
+  error->message[length] = '\0';
+  return status;
+}
+
+/// Runs `function` and reports what came of it. Nothing here allocates, so that a lack of memory is told,
+/// too.
+template <typename Function>
+mnv2_status guarded(mnv2_error* error, const Function& function) noexcept {
+  try {
+    function();
+    return report(error, MNV2_OK, {});
+  } catch (const Error& e) {
+    return report(error, status_of(e.code()), e.what());
+  } catch (const std::bad_alloc&) {
+    return report(error, MNV2_OUT_OF_MEMORY, "not enough memory");
+  } catch (const std::system_error& e) {  // only threads are asked for
+    return report(error, MNV2_OUT_OF_MEMORY, e.what());
+  } catch (const std::exception& e) {
+    return report(error, MNV2_INTERNAL, e.what());
+  } catch (...) {
+    return report(error, MNV2_INTERNAL, "unknown exception");
+  }
+}
+
+[[noreturn]] void throw_invalid(const std::string& message) {
+  throw Error(ErrorCode::invalid_argument, message);
+}
+
+/// `pointer` as a reference. @throws Error{invalid_argument} when it is NULL.
+template <typename T>
+T& checked(T* pointer, const char* name) {
+  if (pointer == nullptr) throw_invalid(std::string(name) + ": NULL");
+  return *pointer;
+}
+
+std::shared_ptr<const LoadedModel> load(const char* path, const mnv2_model_options& options) {
+  const mnv2::Isa isa = options.isa == nullptr ? mnv2::best_isa() : mnv2::parse_isa(options.isa);
+  const mnv2::Model model = mnv2::Model::load(path);
+  mnv2::Preprocessing preprocessing = model.preprocessing();
+  if (options.resize != 0) preprocessing.resize = options.resize;
+  if (options.crop != 0) preprocessing.crop = options.crop;
+  mnv2::Preprocessor preprocessor(preprocessing,
+                                  isa);  // before the packing: it is the cheaper thing to be wrong
+  mnv2::Network network(model, {.isa = isa, .input_h = preprocessing.crop, .input_w = preprocessing.crop});
+  return std::make_shared<const LoadedModel>(LoadedModel{std::move(network), std::move(preprocessor)});
+}
+
+mnv2::ImageView view_of(const mnv2_image& image) {
+  checked(image.pixels, "image pixels");
+  if (image.order != MNV2_RGB && image.order != MNV2_BGR)
+    throw_invalid("image order: " + std::to_string(image.order) + ", expected MNV2_RGB (0) or MNV2_BGR (1)");
+  const std::ptrdiff_t tight = std::ptrdiff_t{3} * image.width;
+  return {.data = image.pixels,
+          .width = image.width,
+          .height = image.height,
+          .row_bytes = image.row_bytes == 0 ? tight : image.row_bytes,
+          .order = image.order == MNV2_RGB ? mnv2::ChannelOrder::rgb : mnv2::ChannelOrder::bgr};
+}
+
+void check_top_k(const mnv2_session& session, int top_k, const mnv2_prediction* predictions) {
+  if (top_k < 0) throw_invalid("top_k: " + std::to_string(top_k) + ", expected at least 0");
+  if (top_k == 0) return;
+  checked(predictions, "predictions");
+  if (session.outputs.empty())
+    throw_invalid("top_k: " + std::to_string(top_k) +
+                  ", expected 0: the model has no classifier, only an embedding");
+}
+
+/// Leaves probabilities in the session's outputs.
+void run(mnv2_session& session, const mnv2::ImageView& image) {
+  const LoadedModel& loaded = *session.loaded;
+  loaded.preprocessor(image, session.scratch, session.workspace.input());
+  loaded.network.forward(session.workspace, session.outputs);
+  // Weights are finite, but sums of huge ones need not be.
+  const std::span<const float> outputs =
+      session.outputs.empty() ? session.workspace.embedding() : std::span<const float>(session.outputs);
+  if (!std::all_of(outputs.begin(), outputs.end(), [](float output) { return std::isfinite(output); }))
+    throw Error(ErrorCode::invalid_model, "the network's outputs for this image are not finite numbers");
+  mnv2::softmax(session.outputs, session.outputs);
+}
+
+}  // namespace
+
+const char* mnv2_status_name(mnv2_status status) noexcept {
+  switch (status) {
+    case MNV2_OK:
+      return "ok";
+    case MNV2_INVALID_ARGUMENT:
+      return "invalid_argument";
+    case MNV2_FILE_NOT_FOUND:
+      return "file_not_found";
+    case MNV2_FILE_UNREADABLE:
+      return "file_unreadable";
+    case MNV2_INVALID_MODEL:
+      return "invalid_model";
+    case MNV2_UNSUPPORTED_ISA:
+      return "unsupported_isa";
+    case MNV2_IMAGE_TOO_LARGE:
+      return "image_too_large";
+    case MNV2_OUT_OF_MEMORY:
+      return "out_of_memory";
+    case MNV2_INTERNAL:
+      break;
+  }
+  return "internal";
+}
+
+mnv2_status mnv2_model_load(const char* path, const mnv2_model_options* options, mnv2_model** model,
+                            mnv2_error* error) noexcept {
+  if (model != nullptr) *model = nullptr;
+  return guarded(error, [&] {
+    mnv2_model*& result = checked(model, "model");
+    result =
+        new mnv2_model{load(&checked(path, "path"), options == nullptr ? mnv2_model_options{} : *options)};
+  });
+}
+
+void mnv2_model_free(mnv2_model* model) noexcept { delete model; }
+
+int mnv2_model_num_classes(const mnv2_model* model) noexcept {
+  return model == nullptr ? 0 : model->loaded->network.num_classes();
+}
+
+const char* mnv2_model_label(const mnv2_model* model, int index) noexcept {
+  if (model == nullptr || index < 0) return nullptr;
+  const auto labels = model->loaded->labels();
+  return static_cast<std::size_t>(index) < labels.size() ? labels[static_cast<std::size_t>(index)].c_str()
+                                                         : nullptr;
+}
+
+int mnv2_model_input_size(const mnv2_model* model) noexcept {
+  return model == nullptr ? 0 : model->loaded->network.input_w();
+}
+
+int mnv2_model_embedding_size(const mnv2_model* model) noexcept {
+  return model == nullptr ? 0 : model->loaded->network.embedding_size();
+}
+
+const char* mnv2_model_isa(const mnv2_model* model) noexcept {
+  return model == nullptr ? nullptr : mnv2::isa_name(model->loaded->network.isa()).data();  // of a literal
+}
+
+mnv2_status mnv2_session_create(const mnv2_model* model, int threads, mnv2_session** session,
+                                mnv2_error* error) noexcept {
+  if (session != nullptr) *session = nullptr;
+  return guarded(error, [&] {
+    mnv2_session*& result = checked(session, "session");
+    const std::shared_ptr<const LoadedModel>& loaded = checked(model, "model").loaded;
+    result = new mnv2_session{.loaded = loaded,
+                              .workspace = mnv2::Workspace(loaded->network, threads),
+                              .scratch = {},
+                              .outputs = std::vector<float>(std::size_t(loaded->network.num_classes())),
+                              .has_embedding = false};
+  });
+}
+
+void mnv2_session_free(mnv2_session* session) noexcept { delete session; }
+
+mnv2_status mnv2_classify(mnv2_session* session, const mnv2_image* image, int top_k,
+                          mnv2_prediction* predictions, int* count, mnv2_error* error) noexcept {
+  if (count != nullptr) *count = 0;
+  if (session != nullptr) session->has_embedding = false;
+  return guarded(error, [&] {
+    mnv2_session& s = checked(session, "session");
+    const mnv2::ImageView view = view_of(checked(image, "image"));
+    check_top_k(s, top_k, predictions);
+    run(s, view);
+    const std::vector<mnv2::Prediction> top = mnv2::top_k(s.outputs, top_k);
+    std::transform(top.begin(), top.end(), predictions, [](const mnv2::Prediction& p) {
+      return mnv2_prediction{p.index, p.probability};
+    });
+    if (count != nullptr) *count = static_cast<int>(top.size());
+    s.has_embedding = true;
+  });
+}
+
+const float* mnv2_session_embedding(const mnv2_session* session) noexcept {
+  return session == nullptr || !session->has_embedding ? nullptr : session->workspace.embedding().data();
+}
