@@ -12,13 +12,13 @@ usage() {
 Usage: scripts/check.sh [PART...]
 
 Installs what is missing (apt) and does the parts named, in this order, each to its end; without any, all of them:
-  format  clang-format-14: every .cpp and .h is as .clang-format has it
+  format  clang-format-14: every .cpp, .h and .c is as .clang-format has it
   shell   shellcheck: every shell script
   python  flake8: errors and unused names in every Python script
   tidy    clang-tidy-16 with .clang-tidy: every source file; takes minutes (scripts/run_tidy.py build-tidy PATTERN: some files)
   test    scripts/test.sh: all tests, also under sanitizers and a fuzzer
   quick   format, shell and python: seconds
-  fix     not a check: rewrites every .cpp and .h as .clang-format has it
+  fix     not a check: rewrites every .cpp, .h and .c as .clang-format has it
 Exit status: 0 all is well, 1 some part failed, 2 usage. Continuous integration runs quick and test.
 EOF
 }
@@ -44,8 +44,8 @@ sources() {
   find .ci include scripts src tests -type f \( "${names[@]}" \) -print0 | sort -z
 }
 
-run_format() { sources '*.cpp' '*.h' | xargs -0 clang-format-14 --dry-run --Werror; }
-run_fix() { sources '*.cpp' '*.h' | xargs -0 clang-format-14 -i; }
+run_format() { sources '*.cpp' '*.h' '*.c' | xargs -0 clang-format-14 --dry-run --Werror; }
+run_fix() { sources '*.cpp' '*.h' '*.c' | xargs -0 clang-format-14 -i; }
 run_shell() { sources '*.sh' run | xargs -0 shellcheck --external-sources; }
 # E9: what does not compile; F: names unused, undefined, defined twice.
 run_python() { sources '*.py' | xargs -0 /usr/bin/python3 -m flake8 --isolated --select=E9,F; }
