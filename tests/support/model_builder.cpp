@@ -46,7 +46,7 @@ std::string random_floats(std::int64_t count, double deviation, std::mt19937& ra
   std::string bytes(static_cast<std::size_t>(count) * sizeof(float), '\0');
   for (std::int64_t i = 0; i < count; ++i) {
     const double unit = static_cast<double>(random()) / 2147483648.0 - 1.0;  // in [-1, 1)
-    const float value = static_cast<float>(unit * half_width);
+    const auto value = static_cast<float>(unit * half_width);
     std::memcpy(&bytes[static_cast<std::size_t>(i) * sizeof(float)], &value, sizeof(float));
   }
   return bytes;
