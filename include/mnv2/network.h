@@ -18,7 +18,7 @@ class Workspace;
 /// What a network is made for.
 struct NetworkOptions {
   std::optional<Isa> isa = {};  // the best of this machine when absent
-  int input_h = 0;         // pixels; 0: the model's crop
+  int input_h = 0;              // pixels; 0: the model's crop
   int input_w = 0;
 };
 

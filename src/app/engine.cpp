@@ -27,9 +27,10 @@ Preprocessing choose_preprocessing(const Model& model, const Plan& plan) {
 Engine load_engine(const Plan& plan) {
   const std::string path = find_model(plan.model);
   if (stands_in(plan.model, path)) {
-    log_warning(std::string("no ImageNet model found: using ") + kStandIn +
-                ", which tells kinds of figures and pages; scripts/quickstart.sh makes ImageNet's, and --model " +
-                kStandIn + " says that this one is meant");
+    log_warning(
+        std::string("no ImageNet model found: using ") + kStandIn +
+        ", which tells kinds of figures and pages; scripts/quickstart.sh makes ImageNet's, and --model " +
+        kStandIn + " says that this one is meant");
   }
   Stopwatch stopwatch;
   const Model model = Model::load(path);

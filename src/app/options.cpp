@@ -145,7 +145,8 @@ void add_flags(CLI::App& app, Options& options) {
   app.add_option("--isa", options.isa, "instruction set (the best here); also $MNV2_ISA")->type_name("NAME");
 
   app.option_defaults()->group("Modes");
-  app.add_flag("--list-models", options.list_models, "the models that --model NAME finds, and what is in them")
+  app.add_flag("--list-models", options.list_models,
+               "the models that --model NAME finds, and what is in them")
       ->disable_flag_override();
   app.add_flag("--summary", options.summary, "the layers of the model, their shapes and what they cost")
       ->disable_flag_override();

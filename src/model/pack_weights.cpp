@@ -52,12 +52,15 @@ class Packer {
       if (tail.head != nullptr) pack(*tail.head, {step.head});
     if (tail.classifier == nullptr) return;
     const Layer& classifier = *tail.classifier;
-    kernels::pack_bias(model_.bias(classifier), 0, static_cast<int>(tail.logits_size), arena_ + tail.classifier_bias);
+    kernels::pack_bias(model_.bias(classifier), 0, static_cast<int>(tail.logits_size),
+                       arena_ + tail.classifier_bias);
     const int outs = kernels::kLinearVectors * lanes_;
     for (const TailStep& step : tail.steps)
       for (int p = 0; p < tail.classifier_panels; ++p)
         kernels::pack_panel(model_.weight(classifier), classifier.out_c, classifier.in_c,
-                            {.first_out = p * outs, .outs = outs, .first_in = step.head.first_vector * lanes_,
+                            {.first_out = p * outs,
+                             .outs = outs,
+                             .first_in = step.head.first_vector * lanes_,
                              .ins = step.channels},
                             arena_ + step.classifier + std::size_t(p) * outs * step.channels);
   }

@@ -154,10 +154,10 @@ TEST_CASE("help shows examples before flags, and every flag") {
   const std::string& help = *options.help;
   CHECK(help.find("mnv2-classify image.jpg") < help.find("--model"));
   for (const char* flag :
-       {"-m, --model MODEL", "-k, --top-k N", "--labels FILE", "-f, --format json|jsonl|csv|text", "--resize PIXELS",
-        "--crop PIXELS", "--no-exif", "--max-pixels N", "-t, --threads N", "--isa NAME", "--bench",
-        "--bench-seconds S", "--per-layer", "--batch N", "--compare FILE", "-q, --quiet", "-v, --verbose",
-        "--version", "-h, --help"}) {
+       {"-m, --model MODEL", "-k, --top-k N", "--labels FILE", "-f, --format json|jsonl|csv|text",
+        "--resize PIXELS", "--crop PIXELS", "--no-exif", "--max-pixels N", "-t, --threads N", "--isa NAME",
+        "--bench", "--bench-seconds S", "--per-layer", "--batch N", "--compare FILE", "-q, --quiet",
+        "-v, --verbose", "--version", "-h, --help"}) {
     INFO(flag);
     CHECK(help.find(flag) != std::string::npos);
   }

@@ -28,7 +28,8 @@ std::string kilobytes(std::int64_t bytes) { return print("%.1f", static_cast<dou
 /// As PyTorch writes a tensor's shape, for one image.
 std::string output_shape(const SummaryRow& row, bool is_vector) {
   const LayerShape& shape = row.shape;
-  return is_vector ? print("[1, %d]", row.out_c) : print("[1, %d, %d, %d]", row.out_c, shape.out_h, shape.out_w);
+  return is_vector ? print("[1, %d]", row.out_c)
+                   : print("[1, %d, %d, %d]", row.out_c, shape.out_h, shape.out_w);
 }
 
 /// A column's cells are padded to its widest one.
@@ -41,7 +42,8 @@ std::string table(const std::vector<std::vector<std::string>>& rows) {
     std::string line;
     for (std::size_t i = 0; i < row.size(); ++i) {
       const std::string space(widths[i] - row[i].size(), ' ');
-      line.append("  ").append(i < 3 ? row[i] + space : space + row[i]);  // names to the left, numbers to the right
+      line.append("  ").append(i < 3 ? row[i] + space
+                                     : space + row[i]);  // names to the left, numbers to the right
     }
     line.erase(line.find_last_not_of(' ') + 1);
     out += line + "\n";
