@@ -18,7 +18,7 @@ std::optional<Exchange::Job> Exchange::take() {
   if (stop_signal() == 0) input = inputs_.next();
   const std::scoped_lock lock(mutex_);
   if (!input) {
-    exhausted_ = stop_signal() == 0 && !stopped_;  // a signal also ends waiting for the next input
+    exhausted_ = !stopped_;
     stopped_ = true;
     ready_.notify_one();
     return std::nullopt;

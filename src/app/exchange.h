@@ -50,7 +50,7 @@ class Exchange {
   /// For the writing thread, after the workers have ended.
   void rethrow() const;
 
-  /// Whether the source ran dry, and nothing stopped the run before.
+  /// Whether the source ran dry before stop() or fail(); a signal makes it so, too.
   bool exhausted() const { return exhausted_; }
 
  private:

@@ -121,10 +121,15 @@ std::string printable(std::string_view text) {
   constexpr char kHex[] = "0123456789abcdef";
   std::string out;
   out.reserve(text.size());
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte != 0x7f) {
-      out += c;
+  const auto byte_at = [&](std::size_t i) {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0;
+  };
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const int byte = byte_at(i);
+    const bool begins_c1 = byte == 0xc2 && byte_at(i + 1) >= 0x80 && byte_at(i + 1) < 0xa0;
+    const bool ends_c1 = byte >= 0x80 && byte < 0xa0 && i > 0 && byte_at(i - 1) == 0xc2;
+    if (byte >= 0x20 && byte != 0x7f && !begins_c1 && !ends_c1) {
+      out += text[i];
     } else {
       out.append("\\x").append(1, kHex[byte >> 4]).append(1, kHex[byte & 15]);
     }

@@ -41,7 +41,8 @@ void show_status(std::string_view line);
 /// its way. The line is back at the next show_status().
 void write_without_status(const std::function<void()>& write);
 
-/// `text` with control characters (0x00-0x1f, 0x7f) as \xNN; all else stays, also what is not UTF-8.
+/// `text` with control characters (0x00-0x1f, 0x7f and, in UTF-8, U+0080-U+009F, which some terminals obey) as
+/// \xNN; all else stays, also what is not UTF-8.
 std::string printable(std::string_view text);
 
 }  // namespace mnv2::app

@@ -142,7 +142,16 @@ void add_flags(CLI::App& app, Options& options) {
          },
          "without it, as many as CPUs may be used; --bench takes several: 1,2,4 or 1-4")
       ->type_name("N");
+  app.add_option_function<std::string>(
+         "--batch",
+         [&options](const std::string& text) {
+           options.batch = parse_number_list("--batch", text, 1, kMaxBatch);
+         },
+         "images at once, each on one thread; 1: all threads share each; --bench takes several: 1,8")
+      ->type_name("N");
   app.add_option("--isa", options.isa, "instruction set (the best here); also $MNV2_ISA")->type_name("NAME");
+  add_choice<Precision>(app, "--precision", options.precision, {{"float32", Precision::float32}},
+                        "the network's arithmetic, of which there is one so far");
 
   app.option_defaults()->group("Modes");
   app.add_flag("--list-models", options.list_models,
@@ -163,13 +172,6 @@ void add_flags(CLI::App& app, Options& options) {
       ->type_name("S");
   app.add_flag("--per-layer", options.per_layer, "with --bench: time, rate and bytes of every layer")
       ->disable_flag_override();
-  app.add_option_function<std::string>(
-         "--batch",
-         [&options](const std::string& text) {
-           options.batch = parse_number_list("--batch", text, 1, kMaxBatch);
-         },
-         "with --bench: so many images in a row, each on one thread, as of a folder: 1,8,32 (1)")
-      ->type_name("N");
   app.add_option("--compare", options.compare,
                  "with --bench: the ratio to an earlier result of --bench -f json")
       ->type_name("FILE");

@@ -25,6 +25,9 @@ enum class SortAs { link, symlink, copy };
 
 enum class When { automatic, always, never };
 
+/// The arithmetic of the network. More than one when another is built; who names it keeps it.
+enum class Precision { float32 };
+
 struct Options {
   std::vector<std::string> inputs;  // files, folders, "-" for a list on stdin; any bytes
   std::optional<std::string> files_from;
@@ -54,7 +57,9 @@ struct Options {
   std::int64_t max_pixels = 178'956'970;  // as Pillow
 
   std::vector<int> threads;  // empty: by the machine; several only for --bench
+  std::vector<int> batch;    // empty: by the threads, for --bench 1; several only for --bench
   std::optional<std::string> isa;
+  Precision precision = Precision::float32;
 
   bool summary = false;
   bool list_models = false;
@@ -65,7 +70,6 @@ struct Options {
   bool bench = false;
   double bench_seconds = 2;
   bool per_layer = false;
-  std::vector<int> batch;  // empty: 1
   std::optional<std::string> compare;
 
   Verbosity verbosity = Verbosity::normal;

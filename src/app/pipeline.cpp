@@ -67,7 +67,9 @@ class Delivery {
   }
 
   PipelineResult finish(bool exhausted) {
-    counts_.complete = exhausted && open();
+    // One look decides for all: what is put in place, and the exit status. A signal is too late after it.
+    counts_.signal = stop_signal();
+    counts_.complete = exhausted && open() && counts_.signal == 0;
     const Ending ending = counts_.complete ? Ending::complete : Ending::cut_short;
     for (const auto& sink : sinks_) sink->finish(ending);
     return counts_;
@@ -120,17 +122,17 @@ class Workers {
   std::vector<std::thread> threads_;
 };
 
-/// @return whether the inputs ran out
+/// @return whether the inputs ran out, which they do, too, where a signal ends waiting for the next one
 bool classify_in_turn(Classifier& classifier, InputSource& inputs, const Work& work, Delivery& delivery) {
   while (stop_signal() == 0 && delivery.open()) {
     const std::optional<Input> input = inputs.next();
-    if (!input) return stop_signal() == 0;
+    if (!input) return true;
     delivery.deliver(classify(classifier, *input, work));
   }
   return false;
 }
 
-/// @return whether the inputs ran out
+/// @return whether the inputs ran out, which they do, too, where a signal ends waiting for the next one
 bool classify_in_parallel(std::deque<Classifier>& classifiers, InputSource& inputs, Order order,
                           const Work& work, Delivery& delivery) {
   // Room for each worker to be some images ahead of the slowest one.
@@ -149,7 +151,8 @@ bool classify_in_parallel(std::deque<Classifier>& classifiers, InputSource& inpu
   return exchange.exhausted();
 }
 
-/// With its kernels split over the plan's threads, or on one thread where the system refuses more.
+/// For one image at a time, with its kernels split over the plan's threads, or on one thread where the system
+/// refuses more.
 std::unique_ptr<Classifier> make_classifier(const Engine& engine, const Plan& plan, ImageMemory& memory) {
   try {
     return std::make_unique<Classifier>(engine, plan, plan.threads, memory);
@@ -168,12 +171,12 @@ PipelineResult classify_all(const Engine& engine, const Plan& plan, InputSource&
   Delivery delivery(sinks, plan.log_failures);
   ImageMemory memory(plan.threads);
   bool exhausted = false;
-  if (plan.single_image || plan.threads == 1) {
+  if (plan.images_at_once() == 1) {
     const std::unique_ptr<Classifier> classifier = make_classifier(engine, plan, memory);
     exhausted = classify_in_turn(*classifier, inputs, work, delivery);
   } else {
     std::deque<Classifier> classifiers;
-    for (int i = 0; i < plan.threads; ++i) classifiers.emplace_back(engine, plan, 1, memory);
+    for (int i = 0; i < plan.images_at_once(); ++i) classifiers.emplace_back(engine, plan, 1, memory);
     exhausted = classify_in_parallel(classifiers, inputs, plan.order, work, delivery);
   }
   return delivery.finish(exhausted);

@@ -93,7 +93,8 @@ void plan_bench(const Options& options, Plan& plan) {
   if (!options.bench) {
     if (options.threads.size() > 1) throw UsageError("--threads: more than one number needs --bench");
     if (options.per_layer) throw UsageError("--per-layer: needs --bench");
-    if (!options.batch.empty()) throw UsageError("--batch: needs --bench");
+    if (options.batch.size() > 1) throw UsageError("--batch: more than one number needs --bench");
+    if (!options.batch.empty()) plan.batch = options.batch.front();
     if (options.compare) throw UsageError("--compare: needs --bench");
   }
   constexpr std::size_t kMaxSettings = 64;

@@ -76,7 +76,8 @@ struct Plan {
   std::int64_t max_pixels = 0;
 
   int threads = 1;
-  int affinity_cpus = 1;  // for --bench to state
+  std::optional<int> batch = {};  // images at once at most; without, as many as threads
+  int affinity_cpus = 1;          // for --bench to state
   std::optional<double> quota_cpus;
   Isa isa = Isa::portable;
 
@@ -91,6 +92,9 @@ struct Plan {
   std::vector<BenchSetting> bench_settings = {};  // not empty
   bool bench_per_layer = false;
   std::optional<std::string> bench_compare = {};  // a file
+
+  /// How many images a run works on at once, each on one thread; 1: the threads share each image.
+  int images_at_once() const { return single_image ? 1 : std::min(batch.value_or(threads), threads); }
 };
 
 /// The instruction set of --isa, else $MNV2_ISA, else the best of this machine.

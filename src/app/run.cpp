@@ -83,12 +83,12 @@ int exit_status(const PipelineResult& result, const Outcome& outcome) {
     log_error(*outcome.write_error);
     return kExitFailed;
   }
-  if (outcome.closed) return kExitOk;
+  if (outcome.closed && result.signal == 0) return kExitOk;
   if (result.failed > 0 && result.records > 1) {
     log_warning(std::to_string(result.failed) + " of " + std::to_string(result.records) +
                 " inputs could not be classified");
   }
-  if (stop_signal() != 0) return kExitSignalBase + stop_signal();
+  if (result.signal != 0) return kExitSignalBase + result.signal;
   return result.failed > 0 || outcome.lost > 0 ? kExitFailed : kExitOk;
 }
 

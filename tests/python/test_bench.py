@@ -216,7 +216,7 @@ class Bench(Case):
         image = self.make("a.png")
         for arguments, message in (
                 (("--per-layer", image), "--per-layer: needs --bench"),
-                (("--batch", "2", image), "--batch: needs --bench"),
+                (("--batch", "1,2", image), "--batch: more than one number needs --bench"),
                 (("--compare", "x", image), "--compare: needs --bench"), (("-t", "1,2", image), "--threads"),
                 (("--bench", "-t", "0,1"), "--threads: '0'"), (("--bench", "-t", "2-1"), "--threads: '2-1'"),
                 (("--bench", "--batch", "1,,2"), "--batch: ''"),

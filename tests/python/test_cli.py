@@ -538,8 +538,9 @@ class Speed(Case):
         self.make("photos/0039b.png", self.jpeg_bytes)
         for inputs, status in (([folder], 1), ([folder + "/0003.png"], 0)):
             expected = self.run_program("-t", "1", *inputs, status=status)
-            for threads in ("2", "3", "8", "64"):
-                self.assertEqual(self.run_program("-t", threads, *inputs, status=status), expected)
+            for flags in (["-t", "2"], ["-t", "3"], ["-t", "8"], ["-t", "64"], ["-t", "3", "--batch", "1"],
+                          ["-t", "3", "--batch", "2"], ["-t", "2", "--batch", "1000"]):
+                self.assertEqual(self.run_program(*flags, *inputs, status=status), expected)
 
     @unittest.skipIf("thread" in os.environ.get("MNV2_SANITIZE", ""), "ThreadSanitizer needs a thread of its own")
     def test_without_threads_to_be_had(self):
@@ -650,12 +651,13 @@ class Faults(Case):
         out, _ = process.communicate(timeout=TIMEOUT)
         self.assertEqual((process.returncode, out.count(b"\n")), (0, 299))
 
-    def test_an_unreadable_folder_is_a_record(self):
+    def test_what_may_not_be_read_is_a_record(self):
         folder = self.make_folder(2)
-        locked = self.folder / "photos/0000x"
+        locked, secret = self.folder / "photos/0000x", pathlib.Path(self.make("photos/0000y.png"))
         locked.mkdir()
-        locked.chmod(0)
-        self.addCleanup(locked.chmod, 0o700)
+        for path in (locked, secret):
+            path.chmod(0)
+            self.addCleanup(path.chmod, 0o700)
         program, options = PROGRAM, {}
         if os.geteuid() == 0:  # root reads everything: be nobody, who has to reach the program, the model and the folder
             program = shutil.copy(PROGRAM, self.folder)
@@ -666,8 +668,9 @@ class Faults(Case):
                                 timeout=TIMEOUT, **options)
         self.assertEqual(result.returncode, 1, result.stderr)
         records = [parse(line) for line in result.stdout.splitlines()]
-        self.assertEqual(len(records), 3)
+        self.assertEqual(len(records), 4)
         self.assert_error(records[1], str(locked), "file_unreadable")
+        self.assert_error(records[2], str(secret), "file_unreadable")
 
     @unittest.skipIf(os.environ.get("MNV2_SANITIZE"), "sanitizers keep freed memory back")
     def test_memory_does_not_grow_with_the_number_of_images(self):

@@ -1,18 +1,23 @@
 """Every image of the corpus has the outcome that its manifest asks for, and real photos decode as Pillow decodes them.
 
-MNV2_DECODE_TOOL names the program that decodes, MNV2_SHARED_DIR the folder with corpus/ and images/. Exit status 77:
-there is no corpus.
+MNV2_DECODE_TOOL names the program that decodes, MNV2_SHARED_DIR the folder with corpus/ and images/; the test of the
+whole program needs what test_cli.py needs. Exit status 77: there is no corpus.
 """
 
 import csv
 import hashlib
 import os
+import resource
 import subprocess
 import sys
 import tempfile
 import unittest
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from test_cli import Case
+
 MAX_CPU_MS = 2000.0  # what one file may cost before it counts as hanging
+MAX_CPU_S = 10.0  # what all files may cost in one run of the program
 DECODE_TOOL = os.environ.get("MNV2_DECODE_TOOL", "")
 SHARED_DIR = os.environ.get("MNV2_SHARED_DIR", "")
 
@@ -31,10 +36,36 @@ def decode(paths):
         return err.read().decode(errors="replace"), results
 
 
+def manifest():
+    with open(os.path.join(SHARED_DIR, "corpus", "manifest.csv"), newline="") as file:
+        return list(csv.DictReader(file))
+
+
+class WholeProgram(Case):
+    def test_one_run(self):
+        folder = os.path.join(SHARED_DIR, "corpus", "files")
+        expected = {row["file"]: row for row in manifest()}
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        records = self.records("--no-exif", "-k", "1", folder, status=1)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        self.assertEqual([record["path"] for record in records], [f"{folder}/{name}" for name in sorted(expected)])
+        for record, name in zip(records, sorted(expected)):
+            with self.subTest(file=name):
+                row = expected[name]
+                if row["expect"] == "ok":
+                    self.assert_ok(record, f"{folder}/{name}", k=1)
+                    self.assertEqual((record["width"], record["height"]), (int(row["width"]), int(row["height"])))
+                elif row["expect"] != "either":
+                    self.assertEqual(record["status"], "error")
+        seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        print(f"corpus: {len(records)} files in one run of the program, {seconds:.2f} s of CPU time")
+        if not os.environ.get("MNV2_SANITIZE"):
+            self.assertLess(seconds, MAX_CPU_S)
+
+
 class Corpus(unittest.TestCase):
     def test_manifest(self):
-        with open(os.path.join(SHARED_DIR, "corpus", "manifest.csv"), newline="") as manifest:
-            rows = list(csv.DictReader(manifest))
+        rows = manifest()
         self.assertGreaterEqual(len(rows), 200)
         stderr, results = decode([os.path.join(SHARED_DIR, "corpus", "files", row["file"]) for row in rows])
         self.assertEqual(stderr, "", "codecs must not print")

@@ -5,11 +5,12 @@ The references are the records of an ordinary run, counted here.
 
 import csv
 import os
+import subprocess
 import sys
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from test_cli import CLASSES, Case, parse
+from test_cli import CLASSES, PROGRAM, Case, parse
 
 
 class Eval(Case):
@@ -95,6 +96,23 @@ class Eval(Case):
         report, err = self.report(root, status=1)
         self.assertEqual((report["images"], report["failed"], report["unlabelled"]), (8, 1, 1))
         self.assertIn("stray.png: of no known class", err)
+
+    @unittest.skipIf(os.environ.get("MNV2_SANITIZE"), "sanitizers keep freed memory back")
+    def test_memory_does_not_grow_with_the_number_of_images(self):
+        def peak(rows):
+            table = self.folder / "t.csv"
+            table.write_text("".join(f"nothing/{i}.jpg,{i % CLASSES}\n" for i in range(rows)) + "a.png,1\n")
+            process = subprocess.Popen([PROGRAM, "-q", "-t", "2", "--eval", "--truth", str(table)], env=self.environment,
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            report = parse(process.stdout.read())
+            process.stdout.close()
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            self.assertEqual((report["images"], report["failed"], process.returncode), (1, rows, 1))
+            return usage.ru_maxrss * 1024
+
+        self.make("a.png")
+        self.assertLess(peak(100_000), peak(10) + 8e6)  # their paths alone are 17 MB as strings
 
     def test_text_and_one_line(self):
         root = self.make_tree(["0", "1"])

@@ -175,8 +175,8 @@ class Page(Report):
         process.stdin.flush()
         self.assertIn(b"ok", process.stdout.readline())
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=120)
-        self.assertEqual(process.returncode, 143)
+        self.assertEqual(process.wait(timeout=120), 143)
+        process.communicate()  # only now stdin is closed, whose end would be the end of the run
         self.assertEqual(self.report.read_text(), "the last one")
         _, records, _, _, end = self.read(self.folder / "report.html.part")
         self.assertEqual((len(records), end), (1, {"complete": False}))

@@ -234,8 +234,8 @@ class Resources(InputCase):
         turned = self.jpeg_bytes[:2] + b"\xff\xe1\0\x22Exif\0\0II*\0" + struct.pack(
             "<IHHHIHHI", 8, 1, 0x0112, 3, 1, 6, 0, 0) + self.jpeg_bytes[2:]
         paths = [self.make("a.png"), self.make("b.jpg", turned), self.make("c.png", grey_png(1500))]
-        for threads, expected in (("1", 1), ("3", 4)):
-            process = self.start("-t", threads, "-")
+        for flags, expected in (("-t1", 1), ("-t3", 4), ("-t4 --batch 1", 4), ("-t4 --batch 2", 3)):
+            process = self.start(*flags.split(), "-")
             for path in paths * 4:
                 process.stdin.write(path.encode() + b"\n")
                 self.assert_ok(parse(process.stdout.readline()), path)

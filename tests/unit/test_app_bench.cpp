@@ -116,7 +116,9 @@ TEST_CASE("settings are all pairs of threads and batches") {
 
 TEST_CASE("what only --bench takes is refused elsewhere") {
   CHECK(usage_error([] { plan_of({"-t", "1,2", "x"}); }) == "--threads: more than one number needs --bench");
-  CHECK(usage_error([] { plan_of({"--batch", "2", "x"}); }) == "--batch: needs --bench");
+  CHECK(usage_error([] {
+          plan_of({"--batch", "1,2", "x"});
+        }) == "--batch: more than one number needs --bench");
   CHECK(usage_error([] { plan_of({"--per-layer", "x"}); }) == "--per-layer: needs --bench");
   CHECK(usage_error([] { plan_of({"--compare", "f", "x"}); }) == "--compare: needs --bench");
   CHECK(usage_error([] {

@@ -148,16 +148,49 @@ TEST_CASE("the flag for the instruction set goes before the variable, and the be
   CHECK_THROWS_AS(make_plan(parse_options({"x"}), environment), UsageError);
 }
 
+TEST_CASE("images at once: as many as threads, unless told, and one if there is but one") {
+  const auto at_once = [](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"-t", "4"});
+    return make_plan(parse_options(arguments), quiet_machine()).images_at_once();
+  };
+  CHECK(at_once({"x", "y"}) == 4);
+  CHECK(at_once({"--batch", "1", "x", "y"}) == 1);
+  CHECK(at_once({"--batch", "3", "x", "y"}) == 3);
+  CHECK(at_once({"--batch", "64", "x", "y"}) == 4);
+  CHECK(at_once({"x"}) == 1);
+  CHECK_THROWS_AS(at_once({"--batch", "0", "x"}), UsageError);
+}
+
+TEST_CASE("the precision is float32, and another an error that says so") {
+  CHECK(parse_options({"--precision", "float32", "x"}).precision == Precision::float32);
+  CHECK(usage_error({"--precision", "int8", "x"}) == "--precision: 'int8' is unknown, expected float32");
+}
+
 TEST_CASE("help shows examples before flags, and every flag") {
   const Options options = parse_options({"--help"});
   REQUIRE(options.help);
   const std::string& help = *options.help;
   CHECK(help.find("mnv2-classify image.jpg") < help.find("--model"));
-  for (const char* flag :
-       {"-m, --model MODEL", "-k, --top-k N", "--labels FILE", "-f, --format json|jsonl|csv|text",
-        "--resize PIXELS", "--crop PIXELS", "--no-exif", "--max-pixels N", "-t, --threads N", "--isa NAME",
-        "--bench", "--bench-seconds S", "--per-layer", "--batch N", "--compare FILE", "-q, --quiet",
-        "-v, --verbose", "--version", "-h, --help"}) {
+  for (const char* flag : {"-m, --model MODEL",
+                           "-k, --top-k N",
+                           "--labels FILE",
+                           "-f, --format json|jsonl|csv|text",
+                           "--resize PIXELS",
+                           "--crop PIXELS",
+                           "--no-exif",
+                           "--max-pixels N",
+                           "-t, --threads N",
+                           "--isa NAME",
+                           "--bench",
+                           "--bench-seconds S",
+                           "--per-layer",
+                           "--batch N",
+                           "--precision float32",
+                           "--compare FILE",
+                           "-q, --quiet",
+                           "-v, --verbose",
+                           "--version",
+                           "-h, --help"}) {
     INFO(flag);
     CHECK(help.find(flag) != std::string::npos);
   }

@@ -106,6 +106,10 @@ TEST_CASE("base64 is RFC 4648's") {
 
 TEST_CASE("text for people shows control characters instead of obeying them") {
   CHECK(printable("a\x1b[31m\n\x7f\xC3\xA9") == "a\\x1b[31m\\x0a\\x7f\xC3\xA9");
+  CHECK(printable("\xC2\x9b"
+                  "31m\xC2\xA0\x9b\xC2") ==
+        "\\xc2\\x9b"
+        "31m\xC2\xA0\x9b\xC2");
   Record record = example();
   record.path = "evil\x1b]0;title\x07.jpg";
   const std::string text = format_record(record, Layout::text);

@@ -53,8 +53,11 @@ PipelineResult run_bench(const Engine& engine, const Plan& plan, Output& output)
   std::optional<ImageList> images;
   if (!plan.inputs.empty()) images.emplace(*make_inputs(plan));
   const auto result = [&] {
-    if (!images) return PipelineResult{.records = 1, .failed = 0};
-    return PipelineResult{.records = images->usable() + images->failed(), .failed = images->failed()};
+    PipelineResult so_far{.records = 1, .signal = stop_signal()};
+    if (!images) return so_far;
+    so_far.records = images->usable() + images->failed();
+    so_far.failed = images->failed();
+    return so_far;
   };
 
   BenchReport report = describe(engine, plan);
@@ -63,15 +66,17 @@ PipelineResult run_bench(const Engine& engine, const Plan& plan, Output& output)
     samplers.emplace_back(engine, plan, setting, images ? &*images : nullptr);
   const std::optional<double> first = samplers.front().first_inference_ms();
   if (!first) {
-    log_error("--bench: none of the inputs could be classified");
-    return result();
+    const PipelineResult none = result();
+    if (none.signal == 0) log_error("--bench: none of the inputs could be classified");
+    return none;
   }
   report.first_inference_ms = *first;
   for (Sampler& sampler : samplers) sampler.warm_up();
   measure_in_turn(samplers);
   std::optional<Throughput> throughput;
   if (images && !plan.single_image) throughput = measure_throughput(engine, plan, *images);
-  if (stop_signal() != 0) return result();
+  PipelineResult measured = result();
+  if (measured.signal != 0) return measured;
 
   report.images = images ? images->usable() : 0;
   for (const Sampler& sampler : samplers)
@@ -84,7 +89,6 @@ PipelineResult run_bench(const Engine& engine, const Plan& plan, Output& output)
       log_warning("--compare: not alike: " + difference);
   }
   output.write(format_report(report, plan.layout));
-  PipelineResult measured = result();
   measured.complete = true;
   return measured;
 }

@@ -1,0 +1,82 @@
+"""How the engine shares a machine: beside busy processes, with more threads than CPUs, and while it waits.
+
+  tests/bench/bench_sharing.py [PROGRAM [MODEL]]     default: build/mnv2-classify and the model that it finds
+
+Medians of one image's inference in ms; the numbers of threads take turns in one run. With one busy process beside it, two
+threads should take no more than 1.5 times as long as one; more threads than CPUs should cost little; and a program that
+waits for the next line of a list should use no CPU.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+BUSY = "while True: pass"
+
+
+@contextlib.contextmanager
+def busy_processes(count: int) -> Iterator[None]:
+    processes = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def medians(command: list[str], threads: list[int]) -> list[float]:
+    """Milliseconds for each number of threads."""
+    run = subprocess.run([*command, "--bench", "-f", "json", "-t", ",".join(map(str, threads))], stdout=subprocess.PIPE,
+                         check=True)
+    return [setting["inference"]["p50_ms"] for setting in json.loads(run.stdout)["sweep"]]
+
+
+def idle_cpu_ms(command: list[str], image: str, seconds: float) -> float:
+    """CPU time that the program takes while it waits for `seconds` for the next line of its list, after one image."""
+    with subprocess.Popen([*command, "-q", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(os.fsencode(image) + b"\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        time.sleep(0.5)  # until the threads have ceased to spin
+
+        def cpu_ms() -> float:
+            fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+            return 1000 * (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime and stime: fields 14, 15
+
+        before = cpu_ms()
+        time.sleep(seconds)
+        used = cpu_ms() - before
+        process.stdin.close()
+        process.wait()
+    return used
+
+
+def main() -> None:
+    if len(sys.argv) > 3 or sys.argv[1:2] in (["-h"], ["--help"]):
+        sys.exit(__doc__)
+    root = Path(__file__).resolve().parents[2]
+    command = [sys.argv[1] if len(sys.argv) > 1 else str(root / "build" / "mnv2-classify")]
+    if len(sys.argv) > 2:
+        command += ["--model", sys.argv[2]]
+    cpus = len(os.sched_getaffinity(0))
+    threads = sorted({1, cpus, 2 * cpus, 8 * cpus})
+    print("| busy processes | " + " | ".join(f"{n} thread{'s' if n > 1 else ''}, ms" for n in threads) + " |")
+    print("| ---: |" + " ---: |" * len(threads))
+    for busy in (0, 1, cpus):
+        with busy_processes(busy):
+            print(f"| {busy} | " + " | ".join(f"{ms:.2f}" for ms in medians(command, threads)) + " |", flush=True)
+    sample = root / "models" / "samples" / "bar_chart.png"
+    print(f"\nCPU time in 5 s of waiting for the next line of a list: {idle_cpu_ms(command, str(sample), 5):.0f} ms")
+
+
+if __name__ == "__main__":
+    main()
