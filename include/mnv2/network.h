@@ -18,7 +18,7 @@ class Workspace;
 /// What a network is made for.
 struct NetworkOptions {
   std::optional<Isa> isa = {};  // the best of this machine when absent
-  int input_h = 0;         // pixels; 0: the model's crop
+  int input_h = 0;              // pixels; 0: the model's crop
   int input_w = 0;
   /// How many threads pack the weights, the calling one included; fewer where the system refuses, or more gain nothing.
   int pack_threads = 1;

@@ -47,7 +47,7 @@ MappedFile::MappedFile(const std::filesystem::path& path) {
   if (static_cast<std::uint64_t>(status.st_size) > std::numeric_limits<std::ptrdiff_t>::max()) {
     fail(path, ErrorCode::file_unreadable, "too large for this machine's address space");
   }
-  const std::size_t size = static_cast<std::size_t>(status.st_size);
+  const auto size = static_cast<std::size_t>(status.st_size);
   void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.value, 0);
   if (address == MAP_FAILED) fail_with_errno(path, errno);
   bytes_ = {static_cast<const std::byte*>(address), size};

@@ -34,7 +34,8 @@ void transpose(const float* source, std::size_t source_row, int rows, int column
   for (; i + 4 <= rows; i += 4) {
     const float* from = source + i * source_row;
     int j = 0;
-    for (; j + 4 <= columns; j += 4) transpose_4x4(from + j, source_row, target + j * target_row + i, target_row);
+    for (; j + 4 <= columns; j += 4)
+      transpose_4x4(from + j, source_row, target + j * target_row + i, target_row);
     for (; j < columns; ++j)
       for (int r = 0; r < 4; ++r) target[j * target_row + i + r] = from[r * source_row + j];
   }

@@ -25,8 +25,9 @@ constexpr int kMaxPackThreads = 8;  // a few threads take all that the memory gi
 int checked_size(int size, int fallback, const char* name) {
   const int result = size == 0 ? fallback : size;
   if (result < 1 || result > kMaxInputSize)
-    throw Error(ErrorCode::invalid_argument, std::string(name) + ": " + std::to_string(result) + ", expected 1 to " +
-                                                 std::to_string(kMaxInputSize) + " pixels");
+    throw Error(ErrorCode::invalid_argument, std::string(name) + ": " + std::to_string(result) +
+                                                 ", expected 1 to " + std::to_string(kMaxInputSize) +
+                                                 " pixels");
   return result;
 }
 
@@ -70,9 +71,9 @@ struct Network::Impl {
 
 struct Workspace::Impl {
   ThreadPool pool;
-  AlignedBuffer memory;                // of what follows: large enough for huge pages
-  std::span<float> planes;             // [3][input_h + 2][input_row_stride], a zero border around each plane
-  std::array<float*, 2> activations;   // [activation_size] the input and the output of a block, in turn
+  AlignedBuffer memory;               // of what follows: large enough for huge pages
+  std::span<float> planes;            // [3][input_h + 2][input_row_stride], a zero border around each plane
+  std::array<float*, 2> activations;  // [activation_size] the input and the output of a block, in turn
   AlignedBuffer shared_depthwise;
   AlignedBuffer zero_row;
   AlignedBuffer features;  // [embedding vectors * V] pooled
@@ -136,15 +137,15 @@ void run_stem(const RunContext& context, const float* planes, float* tensor) {
     }
     for (int y = rows.begin; y < rows.end; ++y)
       for (const PanelPlan& panel : context.plan.stem.panels)
-        run_stem_row(context, panel, planes, y, output + panel.first_vector * out.block_stride + y * out.row_stride,
-                     out.block_stride);
+        run_stem_row(context, panel, planes, y,
+                     output + panel.first_vector * out.block_stride + y * out.row_stride, out.block_stride);
   });
 }
 
 /// One panel of the head: its map, the widest of the network, is never stored.
 /// @return the panel's map [vectors][pixels][V]
-const float* run_head_panel(const RunContext& context, const PanelPlan& panel, std::size_t step_end, float* map,
-                            const float* input) {
+const float* run_head_panel(const RunContext& context, const PanelPlan& panel, std::size_t step_end,
+                            float* map, const float* input) {
   const TensorPlan& in = context.plan.features;
   const Layer& layer = *context.plan.tail.head;
   const int lanes = context.plan.lanes;
@@ -166,8 +167,8 @@ const float* run_head_panel(const RunContext& context, const PanelPlan& panel, s
 }
 
 /// The features of one step: a panel of the head, or without a head some of the last block's output, pooled.
-void run_features(const RunContext& context, const TailStep& step, const ThreadBuffers& thread, const float* input,
-                  float* features) {
+void run_features(const RunContext& context, const TailStep& step, const ThreadBuffers& thread,
+                  const float* input, float* features) {
   const LayerTimer timer(thread, context.plan.tail.pooled_index);
   const TensorPlan& in = context.plan.features;
   const int lanes = context.plan.lanes;
@@ -189,10 +190,11 @@ void run_classifier_part(const RunContext& context, const TailStep& step, const 
   const LayerTimer timer(thread, context.plan.tail.classifier_index);
   const int outs = kernels::kLinearVectors * context.plan.lanes;
   for (int p = 0; p < context.plan.tail.classifier_panels; ++p)
-    context.kernels.linear({.input = features + step.head.first_vector * context.plan.lanes,
-                            .weights = context.arena + step.classifier + std::size_t(p) * outs * step.channels,
-                            .output = logits + p * outs,
-                            .in_c = step.channels});
+    context.kernels.linear(
+        {.input = features + step.head.first_vector * context.plan.lanes,
+         .weights = context.arena + step.classifier + std::size_t(p) * outs * step.channels,
+         .output = logits + p * outs,
+         .in_c = step.channels});
 }
 
 /// Head, global average pooling and classifier, as far as the network has them, step by step.
@@ -264,11 +266,13 @@ void Network::forward(Workspace& workspace, std::span<float> logits) const {
                  [&](float logit) { return std::clamp(logit, clamp.min, clamp.max); });
 }
 
-void Network::forward_timed(Workspace& workspace, std::span<float> logits, std::span<double> layer_seconds) const {
-  const std::size_t layers = static_cast<std::size_t>(impl_->plan.layers);
+void Network::forward_timed(Workspace& workspace, std::span<float> logits,
+                            std::span<double> layer_seconds) const {
+  const auto layers = static_cast<std::size_t>(impl_->plan.layers);
   if (layer_seconds.size() != layers)
-    throw Error(ErrorCode::invalid_argument, "layer_seconds: room for " + std::to_string(layer_seconds.size()) +
-                                                 ", expected " + std::to_string(layers));
+    throw Error(ErrorCode::invalid_argument, "layer_seconds: room for " +
+                                                 std::to_string(layer_seconds.size()) + ", expected " +
+                                                 std::to_string(layers));
   std::vector<ThreadBuffers>& threads = workspace.impl_->context.threads;
   std::vector<std::vector<double>> seconds(threads.size(), std::vector<double>(layers, 0.0));
   for (std::size_t t = 0; t < threads.size(); ++t) threads[t].layer_seconds = seconds[t].data();

@@ -58,7 +58,9 @@ class Packer {
     const int outs = kernels::kLinearVectors * lanes_;
     for (int p = 0; p < tail.classifier_panels; ++p)
       kernels::pack_panel(model_.weight(classifier), classifier.out_c, classifier.in_c,
-                          {.first_out = p * outs, .outs = outs, .first_in = step.head.first_vector * lanes_,
+                          {.first_out = p * outs,
+                           .outs = outs,
+                           .first_in = step.head.first_vector * lanes_,
                            .ins = step.channels},
                           arena_ + step.classifier + std::size_t(p) * outs * step.channels);
   }
@@ -110,7 +112,8 @@ std::vector<std::size_t> share_out(const std::vector<Piece>& pieces, int parts) 
   std::size_t sum = 0;
   for (std::size_t i = 0; i < pieces.size(); ++i) {
     sum += pieces[i].weights;
-    while (bounds.size() < std::size_t(parts) && sum * parts >= total * bounds.size()) bounds.push_back(i + 1);
+    while (bounds.size() < std::size_t(parts) && sum * parts >= total * bounds.size())
+      bounds.push_back(i + 1);
   }
   bounds.resize(std::size_t(parts) + 1, pieces.size());
   return bounds;

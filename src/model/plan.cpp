@@ -89,9 +89,9 @@ class Planner {
     const bool fuse_stem = reads_rows(0) && !blocks.front().residual;
     TensorPlan current = plan_stem(fuse_stem, reads_rows(0) && !fuse_stem);
     for (std::size_t i = 0; i < blocks.size(); ++i) {
-      const RowSource source = blocks[i].expand        ? RowSource::expand
+      const RowSource source = blocks[i].expand      ? RowSource::expand
                                : i == 0 && fuse_stem ? RowSource::stem
-                                                       : RowSource::input;
+                                                     : RowSource::input;
       current = plan_block(blocks[i], source, current, reads_rows(i + 1), i + 1 == blocks.size());
     }
     plan_tail(current);
@@ -128,14 +128,15 @@ class Planner {
     return output;
   }
 
-  TensorPlan plan_block(const Block& block, RowSource source, TensorPlan input, bool padded_output, bool last) {
+  TensorPlan plan_block(const Block& block, RowSource source, TensorPlan input, bool padded_output,
+                        bool last) {
     BlockPlan b{.block = &block, .first_layer = plan_.layers, .source = source, .input = std::move(input)};
     b.hidden_c = block.depthwise.out_c;
     b.hidden_vectors = divide_up(b.hidden_c, lanes_);
     b.banded = b.input.pixels() > kMaxChunkedPixels;
     b.projected = !(last && !architecture_.head && !block.residual && !b.banded);
-    b.output = make_tensor(b.projected ? block.project.out_c : b.hidden_c, conv_out(b.input.h, b.stride()), conv_out(b.input.w, b.stride()),
-                           lanes_, padded_output);
+    b.output = make_tensor(b.projected ? block.project.out_c : b.hidden_c, conv_out(b.input.h, b.stride()),
+                           conv_out(b.input.w, b.stride()), lanes_, padded_output);
 
     b.rows_before = padding_before(architecture_.padding, b.input.h, b.stride());
     b.columns_before = padding_before(architecture_.padding, b.input.w, b.stride());
@@ -167,7 +168,8 @@ class Planner {
     for (int i = 0; i < chunks; ++i) {
       ChunkPlan chunk;
       chunk.first_vector = panels * i / chunks * kMaxPanelVectors;
-      chunk.vectors = std::min(panels * (i + 1) / chunks * kMaxPanelVectors, b.hidden_vectors) - chunk.first_vector;
+      chunk.vectors =
+          std::min(panels * (i + 1) / chunks * kMaxPanelVectors, b.hidden_vectors) - chunk.first_vector;
       chunk.channels = std::min(chunk.vectors * lanes_, b.hidden_c - chunk.first_vector * lanes_);
       if (b.source == RowSource::expand)
         chunk.produce = take_panels(chunk.first_vector, chunk.vectors, b.block->expand->in_c);
@@ -269,7 +271,9 @@ class Planner {
     return panels;
   }
 
-  void store(const TensorPlan& tensor) { plan_.activation_size = std::max(plan_.activation_size, tensor.size()); }
+  void store(const TensorPlan& tensor) {
+    plan_.activation_size = std::max(plan_.activation_size, tensor.size());
+  }
 
   /// Counts a layer, in the network's order.
   void count(const Layer& layer, const TensorPlan& output, std::int64_t per_output) {
