@@ -56,6 +56,19 @@ inline constexpr int kMaxPanelVectors = 2;
 /// the odd are added up, then `start` is added: so a cut over the pixels keeps every bit, one over the
 /// channels does not.
 
+/// Where a projection's sum was cut in two: output[p][n] = min(max(output[p][n] + partial[p][n], clamp_min), clamp_max)
+/// + residual[p][n].
+struct AddArgs {
+  PixelMap output = {};            // [vectors] blocks
+  const float* partial = nullptr;  // [vectors][partial_block_stride], pixels contiguous
+  std::ptrdiff_t partial_block_stride = 0;
+  PixelMap residual = {};  // no data: none
+  int pixels = 0;
+  int vectors = 0;
+  float clamp_min = 0;
+  float clamp_max = 0;
+};
+
 /// A part of a fully connected layer: output[n] += sum over c ascending of input[c] * weights[c][n].
 struct LinearArgs {
   const float* input = nullptr;    // [in_c]
@@ -110,6 +123,7 @@ struct KernelTable {
 
   void (*pointwise)(const PointwiseArgs&) noexcept;
   void (*pointwise_halves)(const PointwiseArgs&) noexcept;
+  void (*add_partial)(const AddArgs&) noexcept;
   void (*linear)(const LinearArgs&) noexcept;
   void (*depthwise)(const DepthwiseArgs&) noexcept;
   void (*stem)(const StemArgs&) noexcept;

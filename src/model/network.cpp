@@ -75,6 +75,7 @@ struct Workspace::Impl {
   std::span<float> planes;            // [3][input_h + 2][input_row_stride], a zero border around each plane
   std::array<float*, 2> activations;  // [activation_size] the input and the output of a block, in turn
   AlignedBuffer shared_depthwise;
+  AlignedBuffer partial;
   AlignedBuffer zero_row;
   AlignedBuffer features;  // [embedding vectors * V] pooled
   AlignedBuffer logits;    // [tail.groups][tail.logits_size]
@@ -84,6 +85,7 @@ struct Workspace::Impl {
   Impl(const Network::Impl& network, int threads)
       : pool(threads),
         shared_depthwise(threads > 1 ? network.plan.shared_depthwise_size : 0),
+        partial(network.plan.partial_size),
         zero_row(network.plan.zero_row_size),
         features(padded(network.plan.tail.features, network.plan.lanes)),
         logits(network.plan.tail.groups * network.plan.tail.logits_size),
@@ -93,6 +95,7 @@ struct Workspace::Impl {
                 .pool = pool,
                 .threads = {},
                 .shared_depthwise = shared_depthwise.data(),
+                .partial = partial.data(),
                 .zero_row = zero_row.data()},
         input_h(network.plan.input_h),
         input_w(network.plan.input_w),

@@ -75,10 +75,15 @@ struct BlockPlan {
   int columns_before = 1;  // the same on the left
   int ring_rows = 0;       // rows of the buffer of produced rows, each [input.w + 2][V]
   std::vector<std::int32_t> ring_offsets =
-      {};                              // [ring_rows * input.w] floats from the buffer's start to each pixel
+      {};  // [ring_rows * input.w] floats from the buffer's start to each pixel
+  // The chunk that begins the second group; 0: there is one group. The projections of each group are added up on their
+  // own, then together: so two threads each take half of the hidden channels and exchange nothing but their sums. The
+  // cut depends on the network alone.
+  int second_group = 0;
   std::vector<ChunkPlan> chunks = {};  // banded: one
 
   int stride() const { return block->depthwise.stride; }
+  int groups() const { return second_group > 0 ? 2 : 1; }
   // Layers in Architecture::layers(), whose order is stem, blocks, head, classifier.
   int produce_layer() const { return source == RowSource::stem ? 0 : first_layer; }
   int depthwise_layer() const { return first_layer + (block->expand ? 1 : 0); }
@@ -136,6 +141,7 @@ struct NetworkPlan {
   std::size_t depthwise_size = 0;   // floats of one thread's depthwise output: of a band or a chunk
   std::size_t shared_depthwise_size =
       0;                          // floats of a whole depthwise output where threads share a block by chunks
+  std::size_t partial_size = 0;   // floats of the second group's projection
   std::size_t zero_row_size = 0;  // floats
   std::size_t head_size = 0;      // floats of one thread's head panel output
   std::int64_t multiply_adds = 0;

@@ -49,6 +49,7 @@ struct RunContext {
   ThreadPool& pool;
   std::vector<ThreadBuffers> threads;  // [pool.threads()]
   float* shared_depthwise = nullptr;   // [plan.shared_depthwise_size]; null with one thread
+  float* partial = nullptr;            // [plan.partial_size]
   const float* zero_row = nullptr;     // [plan.zero_row_size]
 };
 

@@ -273,6 +273,59 @@ TEST_CASE("pointwise_halves: pixels cut anywhere keep every bit") {
   });
 }
 
+TEST_CASE("add_partial: clamped sums, then the residual, wherever the pixels stand") {
+  for_each_isa([](const KernelTable& table) {
+    const int lanes = table.lanes;
+    for (int pixels = 1; pixels <= 20; ++pixels) {
+      for (int kind = 0; kind < 8; ++kind) {
+        const bool padded_output = kind & 1, padded_residual = kind & 2, with_residual = kind & 4;
+        const int vectors = 1 + pixels % 3;
+        RandomFloats random(pixels * 8 + kind);
+        std::vector<std::int32_t> offsets(pixels), contiguous(pixels);
+        for (int p = 0; p < pixels; ++p) {
+          offsets[p] = padded_offset(p, lanes);
+          contiguous[p] = p * lanes;
+        }
+        const std::ptrdiff_t block = offsets.back() + lanes + 5,
+                             partial_block = std::ptrdiff_t{pixels} * lanes + 3;
+        const auto before = random.vector(vectors * block), partial = random.vector(vectors * partial_block);
+        auto residual = random.vector(vectors * block);
+        const auto& out_at = padded_output ? offsets : contiguous;
+        const auto& residual_at = padded_residual ? offsets : contiguous;
+        GuardedOutput output(vectors * block);
+        for (int v = 0; v < vectors; ++v)
+          for (int p = 0; p < pixels; ++p)
+            std::copy_n(before.data() + v * block + out_at[p], lanes, output.data() + v * block + out_at[p]);
+        AddArgs args{.output = {output.data(), block, padded_output ? offsets.data() : nullptr},
+                     .partial = partial.data(),
+                     .partial_block_stride = partial_block,
+                     .pixels = pixels,
+                     .vectors = vectors,
+                     .clamp_min = -0.5f,
+                     .clamp_max = 0.75f};
+        if (with_residual)
+          args.residual = {residual.data(), block, padded_residual ? offsets.data() : nullptr};
+        table.add_partial(args);
+        REQUIRE(output.guards_intact());
+        int wrong = 0, written = 0;
+        for (int v = 0; v < vectors; ++v)
+          for (int p = 0; p < pixels; ++p)
+            for (int l = 0; l < lanes; ++l, ++written) {
+              const std::size_t at = v * block + out_at[p] + l;
+              float expected =
+                  std::clamp(before[at] + partial[v * partial_block + p * lanes + l], -0.5f, 0.75f);
+              if (with_residual) expected += residual[v * block + residual_at[p] + l];
+              wrong += output.data()[at] != expected;
+            }
+        for (std::size_t i = 0; i < output.size(); ++i) written -= !std::isnan(output.data()[i]);
+        INFO("pixels " << pixels << " kind " << kind);
+        REQUIRE(wrong == 0);
+        REQUIRE(written == 0);  // nothing between the pixels
+      }
+    }
+  });
+}
+
 TEST_CASE("linear: every input count, added to what is there") {
   for_each_isa([](const KernelTable& table) {
     const int outs = kLinearVectors * table.lanes;
