@@ -117,10 +117,10 @@ std::shared_ptr<const LoadedModel> load(const char* path, const mnv2_model_optio
   mnv2::Preprocessing preprocessing = model.preprocessing();
   if (options.resize != 0) preprocessing.resize = options.resize;
   if (options.crop != 0) preprocessing.crop = options.crop;
-  mnv2::Preprocessor preprocessor(preprocessing,
-                                  isa);  // before the packing: it is the cheaper thing to be wrong
+  // Before the packing: it is the cheaper thing to be wrong.
+  const mnv2::Preprocessor preprocessor(preprocessing, isa);
   mnv2::Network network(model, {.isa = isa, .input_h = preprocessing.crop, .input_w = preprocessing.crop});
-  return std::make_shared<const LoadedModel>(LoadedModel{std::move(network), std::move(preprocessor)});
+  return std::make_shared<const LoadedModel>(LoadedModel{std::move(network), preprocessor});
 }
 
 mnv2::ImageView view_of(const mnv2_image& image) {

@@ -62,7 +62,7 @@ ByteVector jpeg(const JpegKind& kind) {
     jpeg_write_scanlines(&codec, rows, 1);
   }
   jpeg_finish_compress(&codec);
-  const ByteVector bytes(data, data + size);
+  ByteVector bytes(data, data + size);
   jpeg_destroy_compress(&codec);
   std::free(data);
   return bytes;
