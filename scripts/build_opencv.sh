@@ -11,13 +11,13 @@ release_url=https://github.com/opencv/opencv/archive/refs/tags/$release.tar.gz
 
 usage() {
   cat <<EOT
-Usage: scripts/build_opencv.sh [--source PATH | --apt-source | --download] [--prefix DIR]
+Usage: scripts/build_opencv.sh [--source DIR | --apt-source | --download] [--prefix DIR]
 
 Builds OpenCV's core, imgproc and imgcodecs as static libraries, with the system's libjpeg and libpng and no other
 format, no threads and no GPU code, and installs them and their headers into DIR. A program linked to it needs libjpeg,
 libpng, zlib and the C and C++ runtime, and starts in a fraction of the time. Takes minutes.
 
-  --source PATH   a tree of OpenCV's sources, or an archive of one (.tar.gz)
+  --source DIR    a tree of OpenCV's sources, or an archive of one (.tar.gz)
   --apt-source    the source package of this Debian or Ubuntu, through a configuration of apt made for this alone: its
                   sources are the system's, its lists and cache are thrown away (the default where there is apt-get)
   --download      the archive of release $release, from \$MNV2_OPENCV_URL or

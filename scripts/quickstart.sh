@@ -137,7 +137,7 @@ main() {
   # A cache alone proves nothing: a configuration that failed or was stopped leaves one.
   [[ -f $root/build/build.ninja || -f $root/build/Makefile ]] || options+=(-DMNV2_BUILD_TESTS=OFF)
   configure "$root/build" "${options[@]}"
-  build "$root/build" --target mnv2-classify
+  build "$root/build" --target mnv2-classify docs  # what cmake --install and the manual in build/share need
   make_model
 
   if ((${#images[@]} == 0)) && [[ -n $own_model ]]; then

@@ -11,11 +11,11 @@ namespace mnv2 {
 
 /// What went wrong, for programs. `error_code_name` gives the spelling that appears in JSON records.
 enum class ErrorCode {
-  invalid_argument,    ///< A caller passed a value outside its documented range.
-  file_not_found,      ///< No file at that path.
-  file_unreadable,     ///< The file exists but cannot be read: permissions, a directory, a device, an I/O error.
-  invalid_model,       ///< A model file that cannot be used.
-  unsupported_isa,     ///< An instruction set that is unknown, or that this CPU or this build does not have.
+  invalid_argument,  ///< A caller passed a value outside its documented range.
+  file_not_found,    ///< No file at that path.
+  file_unreadable,  ///< The file exists but cannot be read: permissions, a directory, a device, an I/O error.
+  invalid_model,    ///< A model file that cannot be used.
+  unsupported_isa,  ///< An instruction set that is unknown, or that this CPU or this build does not have.
   unsupported_format,  ///< An image file that is neither JPEG nor PNG.
   damaged_image,       ///< An image file that ends early or that its decoder rejects.
   image_too_large,     ///< An image above a limit: pixels, dimensions, scans.

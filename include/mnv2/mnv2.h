@@ -17,6 +17,7 @@
 #include "mnv2/export.h"
 #include "mnv2/version.h"
 
+// NOLINTBEGIN(modernize-use-using, readability-identifier-naming): this is C
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -137,3 +138,4 @@ MNV2_API const float* mnv2_session_embedding(const mnv2_session* session) MNV2_N
 #ifdef __cplusplus
 }
 #endif
+// NOLINTEND(modernize-use-using, readability-identifier-naming)

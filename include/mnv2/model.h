@@ -43,7 +43,7 @@ MNV2_API std::string_view layer_kind_name(LayerKind kind) noexcept;
 /// ceil(in / stride) pixels a side either way.
 enum class Padding {
   symmetric,  ///< (kernel - 1) / 2 on every side, as PyTorch's padding=1.
-  same,       ///< TensorFlow's "SAME": at stride 2 on an even side nothing before and one after (bottom, right).
+  same,  ///< TensorFlow's "SAME": at stride 2 on an even side nothing before and one after (bottom, right).
 };
 
 /// "symmetric" or "same", as in the model file.
@@ -82,8 +82,8 @@ struct Architecture {
   std::string name;  // e.g. "mobilenet_v2"
   Padding padding = Padding::symmetric;
   Layer stem;
-  std::vector<Block> blocks;       // at least one
-  std::optional<Layer> head;       // absent: the last block's output is pooled, as in MobileNetV1
+  std::vector<Block> blocks;        // at least one
+  std::optional<Layer> head;        // absent: the last block's output is pooled, as in MobileNetV1
   std::optional<Layer> classifier;  // absent: the network has no classes, its output is the embedding
 
   /// 0 without a classifier.
@@ -107,8 +107,8 @@ MNV2_API std::string_view interpolation_name(Interpolation interpolation) noexce
 
 /// torchvision's classification transform: Resize(resize) on the short side, CenterCrop(crop), /255, (x - mean) / std.
 struct Preprocessing {
-  int resize = 256;  // pixels
-  int crop = 224;    // pixels
+  int resize = 256;                                   // pixels
+  int crop = 224;                                     // pixels
   std::array<float, 3> mean{0.485f, 0.456f, 0.406f};  // RGB, for values in [0, 1]
   std::array<float, 3> std{0.229f, 0.224f, 0.225f};
   Interpolation interpolation = Interpolation::bilinear;
@@ -143,6 +143,11 @@ class MNV2_API Model {
   /// @throws Error{invalid_argument} for a layer that this model does not have.
   std::span<const float> weight(const Layer& layer) const;
   std::span<const float> bias(const Layer& layer) const;
+
+  /// Gives the memory of the mapped weights (of `layer`) back to the system. They stay valid: who reads them again has
+  /// them from the page cache, as at first. A network does this when it has packed them.
+  void release() const noexcept;
+  void release(const Layer& layer) const;
 
  private:
   struct Data;

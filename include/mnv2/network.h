@@ -18,8 +18,10 @@ class Workspace;
 /// What a network is made for.
 struct NetworkOptions {
   std::optional<Isa> isa = {};  // the best of this machine when absent
-  int input_h = 0;         // pixels; 0: the model's crop
+  int input_h = 0;              // pixels; 0: the model's crop
   int input_w = 0;
+  /// How many threads pack the weights, the calling one included; fewer where the system refuses, or more gain nothing.
+  int pack_threads = 1;
 };
 
 /// Immutable after construction: any number of threads may call forward() at once, each with its own Workspace.

@@ -4,11 +4,10 @@
 #include <cmath>
 #include <exception>
 #include <new>
+#include <optional>
 #include <span>
 #include <utility>
 
-#include "app/image/decode.h"
-#include "app/image/read_file.h"
 #include "app/image/thumbnail.h"
 #include "app/labels.h"
 #include "app/stopwatch.h"
@@ -23,14 +22,16 @@ Classifier::Classifier(const Engine& engine, const Plan& plan, int threads, Imag
       workspace_(engine.network, threads),
       outputs_(static_cast<std::size_t>(engine.network.num_classes())) {}
 
-Result Classifier::classify(const Input& input, const Needs& needs) {
+Result Classifier::classify(const Input& input, const Needs& needs, EarlyPicture* early) {
   const auto failed = [&](RecordError error) {
     return Result{.record = {.path = input.path, .error = std::move(error)}, .truth = input.truth};
   };
   if (input.error) return failed(*input.error);
   try {
     Result result{.record = {.path = input.path}, .truth = input.truth};
-    classify_file(input.path, needs, result);
+    std::optional<Picture> picture = early != nullptr ? early->take(input.path) : std::nullopt;
+    if (!picture) picture.emplace(load_picture(input.path, plan_, memory_));
+    classify_picture(*std::move(picture), needs, result);
     return result;
   } catch (const Error& e) {
     return failed({e.code(), e.what()});
@@ -41,27 +42,14 @@ Result Classifier::classify(const Input& input, const Needs& needs) {
   }
 }
 
-void Classifier::classify_file(const std::string& path, const Needs& needs, Result& result) {
-  Timings timings;
+void Classifier::classify_picture(Picture picture, const Needs& needs, Result& result) {
+  image::DecodedImage& decoded = picture.decoded;
+  Timings timings{.read_ms = picture.read_ms, .decode_ms = picture.decode_ms};
   Stopwatch stopwatch;
-  MemoryBudget::Part file_part, pixel_part;
-  std::vector<std::uint8_t> bytes = image::read_file(
-      path, image::kMaxFileBytes, [&](std::int64_t size) { file_part.take(memory_.files, size); });
-  timings.read_ms = stopwatch.lap_ms();
-
-  image::DecodedImage decoded = image::decode_image(
-      bytes, {.limits = {.max_pixels = plan_.max_pixels},
-              .apply_orientation = plan_.apply_exif,
-              .before_decoding = [&](std::int64_t size) { pixel_part.take(memory_.pixels, size); }});
-  bytes = {};
-  file_part.give_back();
-  timings.decode_ms = stopwatch.lap_ms();
-
   engine_.preprocessor(decoded.view, scratch_, workspace_.input());
   timings.preprocess_ms = stopwatch.lap_ms();
   if (needs.thumbnail) result.thumbnail = image::make_thumbnail(decoded.view);
-  decoded.pixels.reset();
-  pixel_part.give_back();
+  picture.drop_pixels();
 
   stopwatch.lap_ms();  // thumbnails are no stage
   engine_.network.forward(workspace_, outputs_);

@@ -6,6 +6,7 @@
 #include "app/engine.h"
 #include "app/inputs/source.h"
 #include "app/memory_budget.h"
+#include "app/picture.h"
 #include "app/plan.h"
 #include "app/results/sink.h"
 
@@ -19,10 +20,11 @@ class Classifier {
   Classifier(const Engine& engine, const Plan& plan, int threads, ImageMemory& memory);
 
   /// The result without its text. Never throws for a bad input: the record tells.
-  Result classify(const Input& input, const Needs& needs = {});
+  /// @param early where the input's picture may be already; else it is loaded now.
+  Result classify(const Input& input, const Needs& needs = {}, EarlyPicture* early = nullptr);
 
  private:
-  void classify_file(const std::string& path, const Needs& needs, Result& result);
+  void classify_picture(Picture picture, const Needs& needs, Result& result);
 
   const Engine& engine_;
   const Plan& plan_;

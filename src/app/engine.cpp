@@ -50,7 +50,10 @@ Engine load_engine(const Plan& plan) {
 
   const Preprocessing preprocessing = choose_preprocessing(model, plan);
   stopwatch.lap_ms();
-  Network network(model, {.isa = plan.isa, .input_h = preprocessing.crop, .input_w = preprocessing.crop});
+  Network network(model, {.isa = plan.isa,
+                          .input_h = preprocessing.crop,
+                          .input_w = preprocessing.crop,
+                          .pack_threads = plan.threads});
   const double pack_ms = stopwatch.lap_ms();
   if (preprocessing.crop > preprocessing.resize) {
     log_warning("the crop of " + std::to_string(preprocessing.crop) +

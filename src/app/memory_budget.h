@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
+#include <utility>
 
 namespace mnv2::app {
 
@@ -22,6 +23,7 @@ class MemoryBudget {
    public:
     Part() = default;
     ~Part() { give_back(); }
+    Part(Part&& other) noexcept : budget_(std::exchange(other.budget_, nullptr)), bytes_(other.bytes_) {}
     Part(const Part&) = delete;
     Part& operator=(const Part&) = delete;
 

@@ -25,12 +25,13 @@ namespace {
 struct Work {
   Needs needs = {};
   Layout layout;
-  int predictions = 0;  // that a line of CSV has room for
+  int predictions = 0;            // that a line of CSV has room for
+  EarlyPicture* early = nullptr;  // of the only image
 };
 
 Result classify(Classifier& classifier, const Input& input, const Work& work) {
   try {
-    Result result = classifier.classify(input, work.needs);
+    Result result = classifier.classify(input, work.needs, work.early);
     if (work.needs.text) result.text = format_record(result.record, work.layout, work.predictions);
     return result;
   } catch (const std::bad_alloc&) {  // a record of a million classes may not fit where its image did
@@ -165,13 +166,14 @@ std::unique_ptr<Classifier> make_classifier(const Engine& engine, const Plan& pl
 }  // namespace
 
 PipelineResult classify_all(const Engine& engine, const Plan& plan, InputSource& inputs,
-                            std::span<const std::unique_ptr<Sink>> sinks) {
+                            std::span<const std::unique_ptr<Sink>> sinks, EarlyPicture* early) {
   Work work{.layout = plan.layout, .predictions = predictions_per_record(engine, plan)};
   for (const auto& sink : sinks) work.needs = work.needs | sink->needs();
   Delivery delivery(sinks, plan.log_failures);
   ImageMemory memory(plan.threads);
   bool exhausted = false;
   if (plan.images_at_once() == 1) {
+    work.early = early;
     const std::unique_ptr<Classifier> classifier = make_classifier(engine, plan, memory);
     exhausted = classify_in_turn(*classifier, inputs, work, delivery);
   } else {

@@ -7,6 +7,7 @@
 
 #include "app/engine.h"
 #include "app/inputs/source.h"
+#include "app/picture.h"
 #include "app/plan.h"
 #include "app/results/sink.h"
 
@@ -27,7 +28,8 @@ struct PipelineResult {
 /// takes one at a time; how far the quickest may run ahead of the slowest is bounded, so memory does not grow
 /// with the number of images.
 /// What the sinks get is the same for any number of threads.
+/// @param early where the picture of the only image may be already.
 PipelineResult classify_all(const Engine& engine, const Plan& plan, InputSource& inputs,
-                            std::span<const std::unique_ptr<Sink>> sinks);
+                            std::span<const std::unique_ptr<Sink>> sinks, EarlyPicture* early = nullptr);
 
 }  // namespace mnv2::app

@@ -26,12 +26,9 @@ Layout choose_layout(const Options& options, bool single_image, bool on_terminal
       return single_image || options.bench || options.eval || options.summary || options.list_models
                  ? Layout::json_object
                  : Layout::json_array;
-    case Format::jsonl:
-      return Layout::json_lines;
-    case Format::csv:
-      return Layout::csv;
-    case Format::text:
-      break;
+    case Format::jsonl: return Layout::json_lines;
+    case Format::csv: return Layout::csv;
+    case Format::text: break;
   }
   return Layout::text;
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <new>
 #include <optional>
@@ -23,6 +24,7 @@
 #include "app/log.h"
 #include "app/model_search.h"
 #include "app/options.h"
+#include "app/picture.h"
 #include "app/pipeline.h"
 #include "app/plan.h"
 #include "app/progress.h"
@@ -114,7 +116,7 @@ std::unique_ptr<ProgressSink> make_progress(const Engine& engine, const Plan& pl
   return std::make_unique<ProgressSink>(std::move(settings));
 }
 
-int classify_inputs(const Engine& engine, const Plan& plan, Destination& destination) {
+int classify_inputs(const Engine& engine, const Plan& plan, Destination& destination, EarlyPicture& early) {
   std::unique_ptr<InputSource> inputs = open_inputs(engine, plan, log_warning);
   Journal* journal = destination.journal();
   if (journal != nullptr) inputs = std::make_unique<SkipDone>(std::move(inputs), *journal);
@@ -124,7 +126,7 @@ int classify_inputs(const Engine& engine, const Plan& plan, Destination& destina
     const std::size_t done_before = journal == nullptr ? 0 : journal->records();
     sinks.insert(sinks.begin(), make_progress(engine, plan, done_before));
   }
-  PipelineResult result = classify_all(engine, plan, *inputs, sinks);
+  PipelineResult result = classify_all(engine, plan, *inputs, sinks, &early);
   destination.finish(result.complete);
 
   Outcome outcome;
@@ -146,14 +148,10 @@ std::string summary_text(const Plan& plan) {
   return format_summary(summarize(model, side, side), plan.layout);
 }
 
-int run_plan(const Plan& plan, Output& output) {
-  log_info("instruction set " + std::string(isa_name(plan.isa)) + ", " + std::to_string(plan.threads) +
-           (plan.threads == 1 ? " thread" : " threads"));
-  std::optional<Engine> engine;
+/// What `use` returns, which loads a model; where that fails, a message and the status for it.
+int with_model(const std::function<int()>& use) {
   try {
-    if (plan.list_models) return print(list_models(plan.model, plan.layout), output);
-    if (plan.summary) return print(summary_text(plan), output);
-    engine.emplace(load_engine(plan));
+    return use();
   } catch (const ModelNotFound& e) {
     log_error(e.what(), e.details());
     return kExitModel;
@@ -164,10 +162,26 @@ int run_plan(const Plan& plan, Output& output) {
     log_error("not enough memory for the model");
     return kExitModel;
   }
-  check_model_is_no_output(plan, engine->network.model().path());
+}
+
+int run_plan(const Plan& plan, Output& output) {
+  log_info("instruction set " + std::string(isa_name(plan.isa)) + ", " + std::to_string(plan.threads) +
+           (plan.threads == 1 ? " thread" : " threads"));
+  if (plan.list_models)
+    return with_model([&] { return print(list_models(plan.model, plan.layout), output); });
+  if (plan.summary) return with_model([&] { return print(summary_text(plan), output); });
+
   image::init_decoder();
+  EarlyPicture early(plan);  // is decoded while the model is loaded
+  std::optional<Engine> engine;
+  const int status = with_model([&] {
+    engine.emplace(load_engine(plan));
+    return kExitOk;
+  });
+  if (status != kExitOk) return status;
+  check_model_is_no_output(plan, engine->network.model().path());
   Destination destination(*engine, plan, output);
-  return plan.bench ? bench(*engine, plan, destination) : classify_inputs(*engine, plan, destination);
+  return plan.bench ? bench(*engine, plan, destination) : classify_inputs(*engine, plan, destination, early);
 }
 
 }  // namespace

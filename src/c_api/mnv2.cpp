@@ -50,25 +50,17 @@ namespace {
 
 mnv2_status status_of(ErrorCode code) noexcept {
   switch (code) {
-    case ErrorCode::invalid_argument:
-      return MNV2_INVALID_ARGUMENT;
-    case ErrorCode::file_not_found:
-      return MNV2_FILE_NOT_FOUND;
-    case ErrorCode::file_unreadable:
-      return MNV2_FILE_UNREADABLE;
-    case ErrorCode::invalid_model:
-      return MNV2_INVALID_MODEL;
-    case ErrorCode::unsupported_isa:
-      return MNV2_UNSUPPORTED_ISA;
-    case ErrorCode::image_too_large:
-      return MNV2_IMAGE_TOO_LARGE;
-    case ErrorCode::out_of_memory:
-      return MNV2_OUT_OF_MEMORY;
+    case ErrorCode::invalid_argument: return MNV2_INVALID_ARGUMENT;
+    case ErrorCode::file_not_found: return MNV2_FILE_NOT_FOUND;
+    case ErrorCode::file_unreadable: return MNV2_FILE_UNREADABLE;
+    case ErrorCode::invalid_model: return MNV2_INVALID_MODEL;
+    case ErrorCode::unsupported_isa: return MNV2_UNSUPPORTED_ISA;
+    case ErrorCode::image_too_large: return MNV2_IMAGE_TOO_LARGE;
+    case ErrorCode::out_of_memory: return MNV2_OUT_OF_MEMORY;
     // Of image files, which the engine does not know.
     case ErrorCode::unsupported_format:
     case ErrorCode::damaged_image:
-    case ErrorCode::internal:
-      break;
+    case ErrorCode::internal: break;
   }
   return MNV2_INTERNAL;
 }
@@ -169,24 +161,15 @@ void run(mnv2_session& session, const mnv2::ImageView& image) {
 
 const char* mnv2_status_name(mnv2_status status) noexcept {
   switch (status) {
-    case MNV2_OK:
-      return "ok";
-    case MNV2_INVALID_ARGUMENT:
-      return "invalid_argument";
-    case MNV2_FILE_NOT_FOUND:
-      return "file_not_found";
-    case MNV2_FILE_UNREADABLE:
-      return "file_unreadable";
-    case MNV2_INVALID_MODEL:
-      return "invalid_model";
-    case MNV2_UNSUPPORTED_ISA:
-      return "unsupported_isa";
-    case MNV2_IMAGE_TOO_LARGE:
-      return "image_too_large";
-    case MNV2_OUT_OF_MEMORY:
-      return "out_of_memory";
-    case MNV2_INTERNAL:
-      break;
+    case MNV2_OK: return "ok";
+    case MNV2_INVALID_ARGUMENT: return "invalid_argument";
+    case MNV2_FILE_NOT_FOUND: return "file_not_found";
+    case MNV2_FILE_UNREADABLE: return "file_unreadable";
+    case MNV2_INVALID_MODEL: return "invalid_model";
+    case MNV2_UNSUPPORTED_ISA: return "unsupported_isa";
+    case MNV2_IMAGE_TOO_LARGE: return "image_too_large";
+    case MNV2_OUT_OF_MEMORY: return "out_of_memory";
+    case MNV2_INTERNAL: break;
   }
   return "internal";
 }

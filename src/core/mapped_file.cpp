@@ -47,10 +47,21 @@ MappedFile::MappedFile(const std::filesystem::path& path) {
   if (static_cast<std::uint64_t>(status.st_size) > std::numeric_limits<std::ptrdiff_t>::max()) {
     fail(path, ErrorCode::file_unreadable, "too large for this machine's address space");
   }
-  const std::size_t size = static_cast<std::size_t>(status.st_size);
+  const auto size = static_cast<std::size_t>(status.st_size);
   void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.value, 0);
   if (address == MAP_FAILED) fail_with_errno(path, errno);
   bytes_ = {static_cast<const std::byte*>(address), size};
+}
+
+void MappedFile::release(std::span<const std::byte> part) const noexcept {
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const auto offset = static_cast<std::size_t>(part.data() - bytes_.data());
+  const std::size_t begin = (offset + page - 1) / page * page;
+  // The file's last page belongs to it whole.
+  const std::size_t end =
+      offset + part.size() == bytes_.size() ? bytes_.size() : (offset + part.size()) / page * page;
+  // Not asked for is not lost: the pages stay until the system needs memory.
+  if (begin < end) ::madvise(const_cast<std::byte*>(bytes_.data() + begin), end - begin, MADV_DONTNEED);
 }
 
 MappedFile::~MappedFile() {

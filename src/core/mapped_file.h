@@ -25,6 +25,10 @@ class MappedFile {
   /// Starts at a page boundary; empty only after a move.
   std::span<const std::byte> bytes() const { return bytes_; }
 
+  /// Takes the pages that lie wholly in `part` of bytes() out of the process's memory. Reading them again brings
+  /// them back from the page cache, so other threads may be reading.
+  void release(std::span<const std::byte> part) const noexcept;
+
  private:
   std::span<const std::byte> bytes_;
 };

@@ -65,8 +65,8 @@ struct alignas(64) Claim {
 struct ThreadPool::Impl {
   // On separate cache lines: what workers wait for, what the caller waits for.
   alignas(64) std::atomic<Ticket> ticket{Ticket{}};
-  std::atomic<std::uint32_t> jobs{0};          // published so far
-  Call call = nullptr;                         // of the current job; null asks the workers to leave
+  std::atomic<std::uint32_t> jobs{0};  // published so far
+  Call call = nullptr;                 // of the current job; null asks the workers to leave
   const void* job = nullptr;
   alignas(64) std::atomic<int> unfinished{0};  // parts of the current job
   std::vector<Claim> claims;                   // [max_parts()]
@@ -124,7 +124,8 @@ struct ThreadPool::Impl {
 ThreadPool::ThreadPool(int threads) : impl_(std::make_unique<Impl>(threads)) {
   static_assert(std::atomic<Ticket>::is_always_lock_free);
   try {
-    for (int i = 1; i < threads; ++i) impl_->workers.emplace_back([impl = impl_.get(), i] { impl->serve(i); });
+    for (int i = 1; i < threads; ++i)
+      impl_->workers.emplace_back([impl = impl_.get(), i] { impl->serve(i); });
   } catch (...) {
     impl_->stop();
     throw;

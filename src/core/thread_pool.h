@@ -25,7 +25,9 @@ class ThreadPool {
   /// same thread gets the same parts of one job after another unless it is held up.
   template <typename Job>
   void run(int parts, const Job& job) {
-    run(parts, [](const void* j, int part, int thread) { (*static_cast<const Job*>(j))(part, thread); }, &job);
+    run(
+        parts, [](const void* j, int part, int thread) { (*static_cast<const Job*>(j))(part, thread); },
+        &job);
   }
 
   static constexpr int kMaxPartsPerThread = 4;

@@ -20,7 +20,8 @@ const KernelTable& kernel_table(Isa isa) {
       default: break;
     }
   }
-  throw Error(ErrorCode::unsupported_isa, "instruction set '" + std::string(isa_name(isa)) + "' cannot run here");
+  throw Error(ErrorCode::unsupported_isa,
+              "instruction set '" + std::string(isa_name(isa)) + "' cannot run here");
 }
 
 }  // namespace mnv2::kernels

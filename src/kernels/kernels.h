@@ -18,8 +18,8 @@ namespace mnv2::kernels {
 /// data + b * block_stride + (offsets ? offsets[p] : p * V).
 struct PixelMap {
   float* data = nullptr;
-  std::ptrdiff_t block_stride = 0;          // floats
-  const std::int32_t* offsets = nullptr;    // [pixels], floats; null: contiguous
+  std::ptrdiff_t block_stride = 0;        // floats
+  const std::int32_t* offsets = nullptr;  // [pixels], floats; null: contiguous
 };
 
 /// A 1x1 convolution (a matrix product) of `pixels` contiguous pixels with one panel of weights:
@@ -29,7 +29,7 @@ struct PixelMap {
 /// fused multiply-add each, whatever tile it falls into: so a sum may be cut into several calls, over the channels or
 /// over the pixels, and keeps every bit. `residual` may be the output itself.
 struct PointwiseArgs {
-  const float* input = nullptr;    // [ceil(in_c / V)][input_block_stride]
+  const float* input = nullptr;  // [ceil(in_c / V)][input_block_stride]
   std::ptrdiff_t input_block_stride = 0;
   const float* weights = nullptr;  // [in_c][vectors * V]
   const float* bias = nullptr;     // [vectors * V]; not read when accumulate
@@ -56,6 +56,19 @@ inline constexpr int kMaxPanelVectors = 2;
 /// the odd are added up, then `start` is added: so a cut over the pixels keeps every bit, one over the
 /// channels does not.
 
+/// Where a projection's sum was cut in two: output[p][n] = min(max(output[p][n] + partial[p][n], clamp_min), clamp_max)
+/// + residual[p][n].
+struct AddArgs {
+  PixelMap output = {};            // [vectors] blocks
+  const float* partial = nullptr;  // [vectors][partial_block_stride], pixels contiguous
+  std::ptrdiff_t partial_block_stride = 0;
+  PixelMap residual = {};  // no data: none
+  int pixels = 0;
+  int vectors = 0;
+  float clamp_min = 0;
+  float clamp_max = 0;
+};
+
 /// A part of a fully connected layer: output[n] += sum over c ascending of input[c] * weights[c][n].
 struct LinearArgs {
   const float* input = nullptr;    // [in_c]
@@ -75,9 +88,9 @@ inline constexpr int kMaxDepthwiseRows = 4;
 /// stride + 3 of them, each pointing at the first window's left column; columns that pad the image are there and zero.
 struct DepthwiseArgs {
   const float* rows[(kMaxDepthwiseRows - 1) * 2 + 3] = {};  // [(out_w - 1) * stride + 3][V] each
-  const float* weights = nullptr;  // [9][V] filter taps in row order, then [V] bias
-  float* output = nullptr;         // [out_rows][output_row_stride]
-  std::ptrdiff_t output_row_stride = 0;  // floats
+  const float* weights = nullptr;                           // [9][V] filter taps in row order, then [V] bias
+  float* output = nullptr;                                  // [out_rows][output_row_stride]
+  std::ptrdiff_t output_row_stride = 0;                     // floats
   int out_rows = 0;
   int out_w = 0;
   int stride = 0;  // 1 or 2
@@ -95,7 +108,7 @@ struct StemArgs {
   const float* bias = nullptr;                // [vectors * V]
   float* output = nullptr;                    // [vectors][output_block_stride], pixels contiguous
   std::ptrdiff_t output_block_stride = 0;
-  int taps = 0;     // planes * kernel * kernel
+  int taps = 0;  // planes * kernel * kernel
   int out_w = 0;
   int stride = 0;   // 1 or 2
   int vectors = 0;  // 1 or 2
@@ -110,6 +123,7 @@ struct KernelTable {
 
   void (*pointwise)(const PointwiseArgs&) noexcept;
   void (*pointwise_halves)(const PointwiseArgs&) noexcept;
+  void (*add_partial)(const AddArgs&) noexcept;
   void (*linear)(const LinearArgs&) noexcept;
   void (*depthwise)(const DepthwiseArgs&) noexcept;
   void (*stem)(const StemArgs&) noexcept;

@@ -3,15 +3,61 @@
 #include <algorithm>
 #include <cstddef>
 
+#if defined(__SSE__)
+#include <xmmintrin.h>
+#endif
+
 namespace mnv2::kernels {
 
-void pack_panel(std::span<const float> weight, int out_c, int in_c, const PanelRange& range, float* panel) {
-  const int real = std::clamp(out_c - range.first_out, 0, range.outs);
-  const float* source = weight.data() + std::size_t(range.first_out) * in_c + range.first_in;
-  for (int c = 0; c < range.ins; ++c, panel += range.outs) {
-    for (int n = 0; n < real; ++n) panel[n] = source[std::size_t(n) * in_c + c];
-    std::fill(panel + real, panel + range.outs, 0.0f);
+namespace {
+
+/// target[j][i] = source[i][j] of 4 x 4 floats whose rows are source_row and target_row floats apart.
+void transpose_4x4(const float* source, std::size_t source_row, float* target, std::size_t target_row) {
+#if defined(__SSE__)
+  __m128 a = _mm_loadu_ps(source), b = _mm_loadu_ps(source + source_row);
+  __m128 c = _mm_loadu_ps(source + 2 * source_row), d = _mm_loadu_ps(source + 3 * source_row);
+  _MM_TRANSPOSE4_PS(a, b, c, d);
+  _mm_storeu_ps(target, a);
+  _mm_storeu_ps(target + target_row, b);
+  _mm_storeu_ps(target + 2 * target_row, c);
+  _mm_storeu_ps(target + 3 * target_row, d);
+#else
+  for (std::size_t j = 0; j < 4; ++j)
+    for (std::size_t i = 0; i < 4; ++i) target[j * target_row + i] = source[i * source_row + j];
+#endif
+}
+
+/// target[j][i] = source[i][j], i < rows and j < columns.
+void transpose(const float* source, std::size_t source_row, int rows, int columns, float* target,
+               std::size_t target_row) {
+  int i = 0;
+  for (; i + 4 <= rows; i += 4) {
+    const float* from = source + i * source_row;
+    int j = 0;
+    for (; j + 4 <= columns; j += 4)
+      transpose_4x4(from + j, source_row, target + j * target_row + i, target_row);
+    for (; j < columns; ++j)
+      for (int r = 0; r < 4; ++r) target[j * target_row + i + r] = from[r * source_row + j];
   }
+  for (; i < rows; ++i)
+    for (int j = 0; j < columns; ++j) target[j * target_row + i] = source[i * source_row + j];
+}
+
+}  // namespace
+
+void pack_panel(std::span<const float> weight, int out_c, int in_c, const PanelRange& range, float* panel) {
+  // Cache lines are read and written whole: rows of 1280 or 960 channels lie (nearly) a multiple of 1 KB apart, so that
+  // the lines of a panel's 32 to 128 rows would drive each other out of the few places that the cache has for them.
+  constexpr int kTile = 16;
+  const int real = std::clamp(out_c - range.first_out, 0, range.outs);
+  const std::size_t row = in_c, outs = range.outs;
+  const float* first = weight.data() + range.first_out * row + range.first_in;
+  for (int c = 0; c < range.ins; c += kTile)
+    for (int n = 0; n < real; n += kTile)
+      transpose(first + n * row + c, row, std::min(kTile, real - n), std::min(kTile, range.ins - c),
+                panel + c * outs + n, outs);
+  if (real == range.outs) return;
+  for (int c = 0; c < range.ins; ++c) std::fill(panel + c * outs + real, panel + (c + 1) * outs, 0.0f);
 }
 
 void pack_halves(std::span<const float> weight, int out_c, int in_c, const PanelRange& range, int lanes,

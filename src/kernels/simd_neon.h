@@ -54,14 +54,10 @@ struct Factors {
 /// a[which] * b + c
 inline Vec fma(Factors a, int which, Vec b, Vec c) {
   switch (which) {
-    case 0:
-      return {vfmaq_laneq_f32(c.v, b.v, a.v, 0)};
-    case 1:
-      return {vfmaq_laneq_f32(c.v, b.v, a.v, 1)};
-    case 2:
-      return {vfmaq_laneq_f32(c.v, b.v, a.v, 2)};
-    default:
-      return {vfmaq_laneq_f32(c.v, b.v, a.v, 3)};
+    case 0: return {vfmaq_laneq_f32(c.v, b.v, a.v, 0)};
+    case 1: return {vfmaq_laneq_f32(c.v, b.v, a.v, 1)};
+    case 2: return {vfmaq_laneq_f32(c.v, b.v, a.v, 2)};
+    default: return {vfmaq_laneq_f32(c.v, b.v, a.v, 3)};
   }
 }
 

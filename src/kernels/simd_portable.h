@@ -16,7 +16,7 @@ struct Vec {
   static constexpr int kRegisters = 16;    // at least
   static constexpr int kAccumulators = 8;  // of a register tile; products need registers too
   static constexpr bool kAddsInPlace = false;
-  typedef float Native __attribute__((vector_size(16)));
+  using Native = float __attribute__((vector_size(16)));
   Native v;
 
   static Vec load(const float* p) {

@@ -2,6 +2,7 @@
 // after a simd_*.h.
 #pragma once
 
+#include "kernels/add-inl.h"
 #include "kernels/depthwise-inl.h"
 #include "kernels/fma_peak-inl.h"
 #include "kernels/halves-inl.h"
@@ -19,6 +20,7 @@ constexpr mnv2::kernels::KernelTable make_table(mnv2::Isa isa) {
       .lanes = V,
       .pointwise = pointwise,
       .pointwise_halves = pointwise_halves,
+      .add_partial = add_partial,
       .linear = linear,
       .depthwise = depthwise,
       .stem = stem,

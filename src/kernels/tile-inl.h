@@ -12,7 +12,9 @@ constexpr int max_tile_pixels(int vectors) { return Vec::kAccumulators / vectors
 
 /// Whether a multiply-add can read and broadcast a factor from memory itself.
 template <typename F>
-concept FoldsLoads = requires(const float* p, Vec b) { F::fma(p, b, b); };
+concept FoldsLoads = requires(const float* p, Vec b) {
+  F::fma(p, b, b);
+};
 
 /// acc[n] += *x * weight[n] for pixel m of a tile. Where a tile has two vectors, every third pixel's factor is read by
 /// the multiply-adds themselves, two loads instead of a load and an operation: so the front end, which issues four

@@ -13,14 +13,10 @@ namespace mnv2 {
 
 std::string_view layer_kind_name(LayerKind kind) noexcept {
   switch (kind) {
-    case LayerKind::conv:
-      return "conv";
-    case LayerKind::depthwise:
-      return "depthwise";
-    case LayerKind::pointwise:
-      return "pointwise";
-    case LayerKind::linear:
-      return "linear";
+    case LayerKind::conv: return "conv";
+    case LayerKind::depthwise: return "depthwise";
+    case LayerKind::pointwise: return "pointwise";
+    case LayerKind::linear: return "linear";
   }
   return "unknown";
 }

@@ -31,17 +31,13 @@ class Guard {
         count_value();
         break;
       case Json::parse_event_t::object_end:
-      case Json::parse_event_t::array_end:
-        open_.pop_back();
-        break;
+      case Json::parse_event_t::array_end: open_.pop_back(); break;
       case Json::parse_event_t::key:
         if (!open_.back().insert(parsed.get_ref<const std::string&>()).second) {
           fail(where_, "duplicate key " + describe(parsed));
         }
         break;
-      case Json::parse_event_t::value:
-        count_value();
-        break;
+      case Json::parse_event_t::value: count_value(); break;
     }
   }
 
@@ -106,7 +102,9 @@ Fields::Fields(const Json& json, std::string where, std::initializer_list<std::s
     if (!json.contains(key)) fail(where_, "missing key " + quote(key));
   }
   for (const auto& item : json.items()) {
-    const auto is_in = [&](const auto& list) { return std::find(list.begin(), list.end(), item.key()) != list.end(); };
+    const auto is_in = [&](const auto& list) {
+      return std::find(list.begin(), list.end(), item.key()) != list.end();
+    };
     if (!is_in(keys) && !is_in(optional_keys)) {
       fail(where_, "unknown key " + quote(item.key()));
     }

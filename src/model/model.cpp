@@ -142,7 +142,8 @@ Model Model::load(const std::filesystem::path& path) {
     data->architecture = model::parse_architecture(metadata_value(file, "architecture"));
     data->preprocessing = model::parse_preprocessing(metadata_value(file, "preprocessing"));
     if (const auto labels = file.metadata.find("labels"); labels != file.metadata.end()) {
-      if (!data->architecture.classifier) fail("labels", "found, expected none for a network without classifier");
+      if (!data->architecture.classifier)
+        fail("labels", "found, expected none for a network without classifier");
       data->labels = model::parse_labels(labels->second, data->architecture.num_classes());
     }
     data->source = metadata_value(file, "source");
@@ -161,5 +162,7 @@ const std::filesystem::path& Model::path() const { return data_->path; }
 std::uint64_t Model::file_bytes() const { return data_->file.bytes().size(); }
 std::span<const float> Model::weight(const Layer& layer) const { return data_->weights_of(layer).weight; }
 std::span<const float> Model::bias(const Layer& layer) const { return data_->weights_of(layer).bias; }
+void Model::release() const noexcept { data_->file.release(data_->file.bytes()); }
+void Model::release(const Layer& layer) const { data_->file.release(std::as_bytes(weight(layer))); }
 
 }  // namespace mnv2

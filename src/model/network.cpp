@@ -4,6 +4,7 @@
 #include <array>
 #include <span>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -19,13 +20,24 @@ namespace {
 
 constexpr int kMaxInputSize = 4096;
 constexpr int kMaxThreads = 1024;
+constexpr int kMaxPackThreads = 8;  // a few threads take all that the memory gives
 
 int checked_size(int size, int fallback, const char* name) {
   const int result = size == 0 ? fallback : size;
   if (result < 1 || result > kMaxInputSize)
-    throw Error(ErrorCode::invalid_argument, std::string(name) + ": " + std::to_string(result) + ", expected 1 to " +
-                                                 std::to_string(kMaxInputSize) + " pixels");
+    throw Error(ErrorCode::invalid_argument, std::string(name) + ": " + std::to_string(result) +
+                                                 ", expected 1 to " + std::to_string(kMaxInputSize) +
+                                                 " pixels");
   return result;
+}
+
+/// For what gains from threads but can be done by one.
+std::unique_ptr<ThreadPool> make_pool(int threads) {
+  try {
+    return std::make_unique<ThreadPool>(threads);
+  } catch (const std::system_error&) {
+    return std::make_unique<ThreadPool>(1);
+  }
 }
 
 void check_logits(std::size_t room, int classes) {
@@ -52,16 +64,18 @@ struct Network::Impl {
                        checked_size(options.input_h, m.preprocessing().crop, "input height"),
                        checked_size(options.input_w, m.preprocessing().crop, "input width"))),
         arena(plan.arena_size) {
-    pack_weights(plan, model, arena.data());
+    const auto pool = make_pool(std::clamp(options.pack_threads, 1, kMaxPackThreads));
+    pack_weights(plan, model, *pool, arena.data());
   }
 };
 
 struct Workspace::Impl {
   ThreadPool pool;
-  AlignedBuffer memory;                // of what follows: large enough for huge pages
-  std::span<float> planes;             // [3][input_h + 2][input_row_stride], a zero border around each plane
-  std::array<float*, 2> activations;   // [activation_size] the input and the output of a block, in turn
+  AlignedBuffer memory;               // of what follows: large enough for huge pages
+  std::span<float> planes;            // [3][input_h + 2][input_row_stride], a zero border around each plane
+  std::array<float*, 2> activations;  // [activation_size] the input and the output of a block, in turn
   AlignedBuffer shared_depthwise;
+  AlignedBuffer partial;
   AlignedBuffer zero_row;
   AlignedBuffer features;  // [embedding vectors * V] pooled
   AlignedBuffer logits;    // [tail.groups][tail.logits_size]
@@ -71,6 +85,7 @@ struct Workspace::Impl {
   Impl(const Network::Impl& network, int threads)
       : pool(threads),
         shared_depthwise(threads > 1 ? network.plan.shared_depthwise_size : 0),
+        partial(network.plan.partial_size),
         zero_row(network.plan.zero_row_size),
         features(padded(network.plan.tail.features, network.plan.lanes)),
         logits(network.plan.tail.groups * network.plan.tail.logits_size),
@@ -80,6 +95,7 @@ struct Workspace::Impl {
                 .pool = pool,
                 .threads = {},
                 .shared_depthwise = shared_depthwise.data(),
+                .partial = partial.data(),
                 .zero_row = zero_row.data()},
         input_h(network.plan.input_h),
         input_w(network.plan.input_w),
@@ -124,15 +140,15 @@ void run_stem(const RunContext& context, const float* planes, float* tensor) {
     }
     for (int y = rows.begin; y < rows.end; ++y)
       for (const PanelPlan& panel : context.plan.stem.panels)
-        run_stem_row(context, panel, planes, y, output + panel.first_vector * out.block_stride + y * out.row_stride,
-                     out.block_stride);
+        run_stem_row(context, panel, planes, y,
+                     output + panel.first_vector * out.block_stride + y * out.row_stride, out.block_stride);
   });
 }
 
 /// One panel of the head: its map, the widest of the network, is never stored.
 /// @return the panel's map [vectors][pixels][V]
-const float* run_head_panel(const RunContext& context, const PanelPlan& panel, std::size_t step_end, float* map,
-                            const float* input) {
+const float* run_head_panel(const RunContext& context, const PanelPlan& panel, std::size_t step_end,
+                            float* map, const float* input) {
   const TensorPlan& in = context.plan.features;
   const Layer& layer = *context.plan.tail.head;
   const int lanes = context.plan.lanes;
@@ -154,8 +170,8 @@ const float* run_head_panel(const RunContext& context, const PanelPlan& panel, s
 }
 
 /// The features of one step: a panel of the head, or without a head some of the last block's output, pooled.
-void run_features(const RunContext& context, const TailStep& step, const ThreadBuffers& thread, const float* input,
-                  float* features) {
+void run_features(const RunContext& context, const TailStep& step, const ThreadBuffers& thread,
+                  const float* input, float* features) {
   const LayerTimer timer(thread, context.plan.tail.pooled_index);
   const TensorPlan& in = context.plan.features;
   const int lanes = context.plan.lanes;
@@ -177,10 +193,11 @@ void run_classifier_part(const RunContext& context, const TailStep& step, const 
   const LayerTimer timer(thread, context.plan.tail.classifier_index);
   const int outs = kernels::kLinearVectors * context.plan.lanes;
   for (int p = 0; p < context.plan.tail.classifier_panels; ++p)
-    context.kernels.linear({.input = features + step.head.first_vector * context.plan.lanes,
-                            .weights = context.arena + step.classifier + std::size_t(p) * outs * step.channels,
-                            .output = logits + p * outs,
-                            .in_c = step.channels});
+    context.kernels.linear(
+        {.input = features + step.head.first_vector * context.plan.lanes,
+         .weights = context.arena + step.classifier + std::size_t(p) * outs * step.channels,
+         .output = logits + p * outs,
+         .in_c = step.channels});
 }
 
 /// Head, global average pooling and classifier, as far as the network has them, step by step.
@@ -252,11 +269,13 @@ void Network::forward(Workspace& workspace, std::span<float> logits) const {
                  [&](float logit) { return std::clamp(logit, clamp.min, clamp.max); });
 }
 
-void Network::forward_timed(Workspace& workspace, std::span<float> logits, std::span<double> layer_seconds) const {
-  const std::size_t layers = static_cast<std::size_t>(impl_->plan.layers);
+void Network::forward_timed(Workspace& workspace, std::span<float> logits,
+                            std::span<double> layer_seconds) const {
+  const auto layers = static_cast<std::size_t>(impl_->plan.layers);
   if (layer_seconds.size() != layers)
-    throw Error(ErrorCode::invalid_argument, "layer_seconds: room for " + std::to_string(layer_seconds.size()) +
-                                                 ", expected " + std::to_string(layers));
+    throw Error(ErrorCode::invalid_argument, "layer_seconds: room for " +
+                                                 std::to_string(layer_seconds.size()) + ", expected " +
+                                                 std::to_string(layers));
   std::vector<ThreadBuffers>& threads = workspace.impl_->context.threads;
   std::vector<std::vector<double>> seconds(threads.size(), std::vector<double>(layers, 0.0));
   for (std::size_t t = 0; t < threads.size(); ++t) threads[t].layer_seconds = seconds[t].data();

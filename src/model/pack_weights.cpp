@@ -1,6 +1,9 @@
-// Fills the arena: every panel of the plan, in its order.
+// Fills the arena: every panel of the plan. The plan's order is the file's, so threads take ranges of both.
+#include <algorithm>
 #include <span>
+#include <vector>
 
+#include "core/thread_pool.h"
 #include "kernels/kernels.h"
 #include "kernels/packing.h"
 #include "model/plan.h"
@@ -13,7 +16,7 @@ class Packer {
   Packer(const Model& model, int lanes, float* arena) : model_(model), lanes_(lanes), arena_(arena) {}
 
   /// Panels over input channels [first_in, first_in + ins) of `layer`, whose weight is a matrix [out_c][row].
-  void pack(const Layer& layer, const std::vector<PanelPlan>& panels, int row, int first_in, int ins) {
+  void pack(const Layer& layer, const std::vector<PanelPlan>& panels, int row, int first_in, int ins) const {
     for (const PanelPlan& panel : panels) {
       const int first_out = panel.first_vector * lanes_;
       const int outs = panel.vectors * lanes_;
@@ -29,12 +32,13 @@ class Packer {
   }
 
   /// All input channels of `layer`.
-  void pack(const Layer& layer, const std::vector<PanelPlan>& panels) {
+  void pack(const Layer& layer, const std::vector<PanelPlan>& panels) const {
     const int row = layer.in_c * layer.kernel * layer.kernel;
     pack(layer, panels, row, 0, row);
   }
 
-  void pack(const BlockPlan& b, const Layer& stem) {
+  /// @param stem the network's, which block 0 may have taken in.
+  void pack(const BlockPlan& b, const Layer& stem) const {
     const Block& block = *b.block;
     for (const ChunkPlan& chunk : b.chunks) {
       if (b.source == RowSource::expand) pack(*block.expand, chunk.produce);
@@ -47,19 +51,24 @@ class Packer {
     }
   }
 
-  void pack(const TailPlan& tail) {
-    for (const TailStep& step : tail.steps)
-      if (tail.head != nullptr) pack(*tail.head, {step.head});
+  void pack(const TailPlan& tail, const TailStep& step) const {
+    if (tail.head != nullptr) pack(*tail.head, {step.head});
     if (tail.classifier == nullptr) return;
     const Layer& classifier = *tail.classifier;
-    kernels::pack_bias(model_.bias(classifier), 0, static_cast<int>(tail.logits_size), arena_ + tail.classifier_bias);
     const int outs = kernels::kLinearVectors * lanes_;
-    for (const TailStep& step : tail.steps)
-      for (int p = 0; p < tail.classifier_panels; ++p)
-        kernels::pack_panel(model_.weight(classifier), classifier.out_c, classifier.in_c,
-                            {.first_out = p * outs, .outs = outs, .first_in = step.head.first_vector * lanes_,
-                             .ins = step.channels},
-                            arena_ + step.classifier + std::size_t(p) * outs * step.channels);
+    for (int p = 0; p < tail.classifier_panels; ++p)
+      kernels::pack_panel(model_.weight(classifier), classifier.out_c, classifier.in_c,
+                          {.first_out = p * outs,
+                           .outs = outs,
+                           .first_in = step.head.first_vector * lanes_,
+                           .ins = step.channels},
+                          arena_ + step.classifier + std::size_t(p) * outs * step.channels);
+  }
+
+  void pack_classifier_bias(const TailPlan& tail) const {
+    if (tail.classifier == nullptr) return;
+    kernels::pack_bias(model_.bias(*tail.classifier), 0, static_cast<int>(tail.logits_size),
+                       arena_ + tail.classifier_bias);
   }
 
  private:
@@ -68,13 +77,71 @@ class Packer {
   float* arena_;
 };
 
+/// A layer's mapped weights are not needed once they are packed: what is mapped shrinks as the arena fills. Only of large
+/// layers, most of the weights: each time all threads stop to forget the pages.
+void release(const Model& model, const Block& block) {
+  constexpr std::size_t kLarge = std::size_t{64} << 10;  // floats
+  if (block.expand && model.weight(*block.expand).size() >= kLarge) model.release(*block.expand);
+  if (model.weight(block.project).size() >= kLarge) model.release(block.project);
+}
+
+/// What one thread packs at a time: a block, or a step of the tail.
+struct Piece {
+  const BlockPlan* block = nullptr;
+  const TailStep* step = nullptr;
+  std::size_t weights = 0;  // floats, about
+};
+
+std::vector<Piece> cut(const NetworkPlan& plan, const Model& model) {
+  std::vector<Piece> pieces;
+  for (const BlockPlan& b : plan.blocks) {
+    const Block& block = *b.block;
+    const std::size_t expand = block.expand ? model.weight(*block.expand).size() : 0;
+    pieces.push_back({.block = &b, .weights = expand + model.weight(block.project).size()});
+  }
+  for (const TailStep& step : plan.tail.steps)
+    pieces.push_back({.step = &step, .weights = step.end - step.head.weights});
+  return pieces;
+}
+
+/// The first pieces of `parts` runs of about as many weights each, and the end of the last.
+std::vector<std::size_t> share_out(const std::vector<Piece>& pieces, int parts) {
+  std::size_t total = 0;
+  for (const Piece& piece : pieces) total += piece.weights;
+  std::vector<std::size_t> bounds{0};
+  std::size_t sum = 0;
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    sum += pieces[i].weights;
+    while (bounds.size() < std::size_t(parts) && sum * parts >= total * bounds.size())
+      bounds.push_back(i + 1);
+  }
+  bounds.resize(std::size_t(parts) + 1, pieces.size());
+  return bounds;
+}
+
 }  // namespace
 
-void pack_weights(const NetworkPlan& plan, const Model& model, float* arena) {
-  Packer packer(model, plan.lanes, arena);
-  packer.pack(*plan.stem.layer, plan.stem.panels);
-  for (const BlockPlan& block : plan.blocks) packer.pack(block, *plan.stem.layer);
-  packer.pack(plan.tail);
+void pack_weights(const NetworkPlan& plan, const Model& model, ThreadPool& pool, float* arena) {
+  const Packer packer(model, plan.lanes, arena);
+  const Layer& stem = *plan.stem.layer;
+  packer.pack(stem, plan.stem.panels);
+  packer.pack_classifier_bias(plan.tail);
+
+  const std::vector<Piece> pieces = cut(plan, model);
+  const int parts = pool.threads() == 1 ? 1 : pool.max_parts();
+  const std::vector<std::size_t> bounds = share_out(pieces, parts);
+  pool.run(parts, [&](int part, int) {
+    for (std::size_t i = bounds[part]; i < bounds[part + 1]; ++i) {
+      const Piece& piece = pieces[i];
+      if (piece.block == nullptr) {
+        packer.pack(plan.tail, *piece.step);
+        continue;
+      }
+      packer.pack(*piece.block, stem);
+      release(model, *piece.block->block);
+    }
+  });
+  model.release();
 }
 
 }  // namespace mnv2

@@ -89,13 +89,14 @@ class Planner {
     const bool fuse_stem = reads_rows(0) && !blocks.front().residual;
     TensorPlan current = plan_stem(fuse_stem, reads_rows(0) && !fuse_stem);
     for (std::size_t i = 0; i < blocks.size(); ++i) {
-      const RowSource source = blocks[i].expand        ? RowSource::expand
+      const RowSource source = blocks[i].expand      ? RowSource::expand
                                : i == 0 && fuse_stem ? RowSource::stem
-                                                       : RowSource::input;
+                                                     : RowSource::input;
       current = plan_block(blocks[i], source, current, reads_rows(i + 1), i + 1 == blocks.size());
     }
+    append_second_stream();
     plan_tail(current);
-    plan_.arena_size = arena_.size();
+    plan_.arena_size = streams_[0].size();
     return std::move(plan_);
   }
 
@@ -128,14 +129,15 @@ class Planner {
     return output;
   }
 
-  TensorPlan plan_block(const Block& block, RowSource source, TensorPlan input, bool padded_output, bool last) {
+  TensorPlan plan_block(const Block& block, RowSource source, TensorPlan input, bool padded_output,
+                        bool last) {
     BlockPlan b{.block = &block, .first_layer = plan_.layers, .source = source, .input = std::move(input)};
     b.hidden_c = block.depthwise.out_c;
     b.hidden_vectors = divide_up(b.hidden_c, lanes_);
     b.banded = b.input.pixels() > kMaxChunkedPixels;
     b.projected = !(last && !architecture_.head && !block.residual && !b.banded);
-    b.output = make_tensor(b.projected ? block.project.out_c : b.hidden_c, conv_out(b.input.h, b.stride()), conv_out(b.input.w, b.stride()),
-                           lanes_, padded_output);
+    b.output = make_tensor(b.projected ? block.project.out_c : b.hidden_c, conv_out(b.input.h, b.stride()),
+                           conv_out(b.input.w, b.stride()), lanes_, padded_output);
 
     b.rows_before = padding_before(architecture_.padding, b.input.h, b.stride());
     b.columns_before = padding_before(architecture_.padding, b.input.w, b.stride());
@@ -163,19 +165,45 @@ class Planner {
     const int panels = divide_up(b.hidden_vectors, kMaxPanelVectors);
     const int chunk_channels = b.source == RowSource::input ? kFilterChunkChannels : kChunkChannels;
     const int panels_per_chunk = std::max(1, chunk_channels / (lanes_ * kMaxPanelVectors));
-    const int chunks = b.banded ? 1 : divide_up(panels, panels_per_chunk);
+    int chunks = b.banded ? 1 : divide_up(panels, panels_per_chunk);
+    if (!b.banded && b.projected && panels > 1) {
+      chunks = std::min(divide_up(chunks, 2) * 2, panels);  // two groups as equal as can be
+      b.second_group = chunks / 2;
+    }
     for (int i = 0; i < chunks; ++i) {
+      stream_ = &streams_[b.second_group > 0 && i >= b.second_group ? 1 : 0];
       ChunkPlan chunk;
       chunk.first_vector = panels * i / chunks * kMaxPanelVectors;
-      chunk.vectors = std::min(panels * (i + 1) / chunks * kMaxPanelVectors, b.hidden_vectors) - chunk.first_vector;
+      chunk.vectors =
+          std::min(panels * (i + 1) / chunks * kMaxPanelVectors, b.hidden_vectors) - chunk.first_vector;
       chunk.channels = std::min(chunk.vectors * lanes_, b.hidden_c - chunk.first_vector * lanes_);
       if (b.source == RowSource::expand)
         chunk.produce = take_panels(chunk.first_vector, chunk.vectors, b.block->expand->in_c);
       else if (b.source == RowSource::stem)
         chunk.produce = take_panels(chunk.first_vector, chunk.vectors, architecture_.stem.in_c * 9);
-      chunk.depthwise = arena_.take(std::size_t(chunk.vectors) * 10 * lanes_);
+      chunk.depthwise = stream_->take(std::size_t(chunk.vectors) * 10 * lanes_);
       if (b.projected) chunk.project = take_projection(b.output, chunk.channels);
       b.chunks.push_back(std::move(chunk));
+    }
+    stream_ = &streams_[0];
+  }
+
+  /// Places the second groups' weights behind the first groups': each is a stream of its own, in the order in which one
+  /// thread of two reads it, and can be fetched ahead.
+  void append_second_stream() {
+    const std::size_t base = streams_[0].take(streams_[1].size());
+    for (BlockPlan& b : plan_.blocks) {
+      if (b.groups() == 1) continue;
+      for (std::size_t i = b.second_group; i < b.chunks.size(); ++i) {
+        ChunkPlan& chunk = b.chunks[i];
+        chunk.depthwise += base;
+        for (std::vector<PanelPlan>* panels : {&chunk.produce, &chunk.project}) {
+          for (PanelPlan& panel : *panels) {
+            panel.weights += base;
+            panel.bias += base;
+          }
+        }
+      }
     }
   }
 
@@ -190,12 +218,15 @@ class Planner {
     plan_.depthwise_size = std::max(plan_.depthwise_size, most_vectors * band);
     if (!b.banded && b.projected)
       plan_.shared_depthwise_size = std::max(plan_.shared_depthwise_size, b.hidden_vectors * band);
+    if (b.groups() > 1)
+      plan_.partial_size =
+          std::max(plan_.partial_size, std::size_t(b.output.vectors) * b.output.pixels() * lanes_);
   }
 
   /// @throws Error{invalid_argument} when they would take more than kMaxBufferFloats.
   void check_buffers() const {
     const std::size_t floats = 2 * plan_.activation_size + plan_.rows_size + plan_.depthwise_size +
-                               plan_.shared_depthwise_size + offsets_size_;
+                               plan_.shared_depthwise_size + plan_.partial_size + offsets_size_;
     if (floats > kMaxBufferFloats)
       throw Error(ErrorCode::invalid_argument, "input size: " + std::to_string(plan_.input_h) + " x " +
                                                    std::to_string(plan_.input_w) +
@@ -222,8 +253,8 @@ class Planner {
       TailStep step{.head = tail.head != nullptr ? take_panel(v, panel_vectors, features.c)
                                                  : PanelPlan{.first_vector = v, .vectors = panel_vectors}};
       step.channels = std::min(panel_vectors * lanes_, tail.features - v * lanes_);
-      step.classifier = arena_.take(tail.logits_size * step.channels);
-      step.end = arena_.size();
+      step.classifier = stream_->take(tail.logits_size * step.channels);
+      step.end = stream_->size();
       tail.steps.push_back(step);
     }
     tail.groups = std::min(kTailGroups, static_cast<int>(tail.steps.size()));
@@ -237,13 +268,14 @@ class Planner {
     const int panel_outs = kLinearVectors * lanes_;
     tail.classifier_panels = divide_up(classifier.out_c, panel_outs);
     tail.logits_size = std::size_t(tail.classifier_panels) * panel_outs;
-    tail.classifier_bias = arena_.take(tail.logits_size);
+    tail.classifier_bias = stream_->take(tail.logits_size);
   }
 
   PanelPlan take_panel(int first_vector, int vectors, int in_c) {
     const std::size_t outs = std::size_t(vectors) * lanes_;
-    const std::size_t weights = arena_.take(outs * in_c);
-    return {.first_vector = first_vector, .vectors = vectors, .weights = weights, .bias = arena_.take(outs)};
+    const std::size_t weights = stream_->take(outs * in_c);
+    return {
+        .first_vector = first_vector, .vectors = vectors, .weights = weights, .bias = stream_->take(outs)};
   }
 
   std::vector<PanelPlan> take_panels(int first_vector, int vectors, int in_c) {
@@ -259,17 +291,19 @@ class Planner {
     const int halves = divide_up(output.c - last_vector * lanes_, lanes_ / 2);
     if (halves % 2 == 0) return take_panels(0, output.vectors, in_c);
     std::vector<PanelPlan> panels = take_panels(0, last_vector, in_c);
-    const std::size_t weights = arena_.take(std::size_t(divide_up(in_c, 2)) * halves * lanes_);
+    const std::size_t weights = stream_->take(std::size_t(divide_up(in_c, 2)) * halves * lanes_);
     const int vectors = output.vectors - last_vector;
     panels.push_back({.first_vector = last_vector,
                       .vectors = vectors,
                       .halves = halves,
                       .weights = weights,
-                      .bias = arena_.take(std::size_t(vectors) * lanes_)});
+                      .bias = stream_->take(std::size_t(vectors) * lanes_)});
     return panels;
   }
 
-  void store(const TensorPlan& tensor) { plan_.activation_size = std::max(plan_.activation_size, tensor.size()); }
+  void store(const TensorPlan& tensor) {
+    plan_.activation_size = std::max(plan_.activation_size, tensor.size());
+  }
 
   /// Counts a layer, in the network's order.
   void count(const Layer& layer, const TensorPlan& output, std::int64_t per_output) {
@@ -280,8 +314,9 @@ class Planner {
   const Architecture& architecture_;
   int lanes_;
   NetworkPlan plan_;
-  ArenaLayout arena_;
-  std::size_t offsets_size_ = 0;  // entries of all offset tables, which are as large as maps
+  ArenaLayout streams_[2];              // of the arena: all but the second groups' weights, and these
+  ArenaLayout* stream_ = &streams_[0];  // where weights are placed
+  std::size_t offsets_size_ = 0;        // entries of all offset tables, which are as large as maps
 };
 
 }  // namespace

@@ -10,13 +10,16 @@
 
 namespace mnv2 {
 
+class ThreadPool;
+
 /// An activation tensor in nChwVc: [vectors][h][row_stride].
 struct TensorPlan {
   int c = 0;
   int h = 0;
   int w = 0;
-  int vectors = 0;              // ceil(c / V)
-  bool padded_columns = false;  // a zero column at both ends of each row: a depthwise convolution reads it directly
+  int vectors = 0;  // ceil(c / V)
+  bool padded_columns =
+      false;  // a zero column at both ends of each row: a depthwise convolution reads it directly
   std::ptrdiff_t row_stride = 0;    // floats
   std::ptrdiff_t block_stride = 0;  // floats
   // [h * w] floats from the start of a channel block to each pixel; empty when pixels are contiguous.
@@ -39,8 +42,9 @@ struct PanelPlan {
 struct ChunkPlan {
   int first_vector = 0;  // hidden vectors [first_vector, first_vector + vectors)
   int vectors = 0;
-  int channels = 0;                // of these vectors, without padding
-  std::vector<PanelPlan> produce;  // the expansion, or the stem in front of block 0; empty: the block's input is used
+  int channels = 0;  // of these vectors, without padding
+  std::vector<PanelPlan>
+      produce;  // the expansion, or the stem in front of block 0; empty: the block's input is used
   std::size_t depthwise = 0;       // offset in the arena of [vectors][10][V]
   std::vector<PanelPlan> project;  // weights [channels][panel]; the bias belongs to the first chunk
 };
@@ -48,8 +52,8 @@ struct ChunkPlan {
 /// Where the rows that the depthwise convolution reads come from.
 enum class RowSource {
   expand,  // a pointwise convolution of the block's input
-  stem,    // the stem, fused into block 0 when that has no expansion (and does not need the stem's output again)
-  input,   // the block's input itself, which then has padded columns
+  stem,  // the stem, fused into block 0 when that has no expansion (and does not need the stem's output again)
+  input,  // the block's input itself, which then has padded columns
 };
 
 /// One inverted residual, run without ever storing its hidden tensor (`hidden_c` channels, 6 times the input's).
@@ -60,20 +64,26 @@ struct BlockPlan {
   const Block* block = nullptr;
   int first_layer = 0;  // of the block's in Architecture::layers()
   RowSource source = RowSource::expand;
-  TensorPlan input;   // with RowSource::stem: the stem's output, which is not stored
+  TensorPlan input;  // with RowSource::stem: the stem's output, which is not stored
   TensorPlan output = {};
   int hidden_c = 0;
   int hidden_vectors = 0;
   bool banded = false;
-  bool projected = true;  // false: the output is the filtered hidden tensor
-  int band_rows = 0;  // output rows of a band; the whole map when not banded
+  bool projected = true;   // false: the output is the filtered hidden tensor
+  int band_rows = 0;       // output rows of a band; the whole map when not banded
   int rows_before = 1;     // of zeros, above the first window's first row of the image: 0 or 1
   int columns_before = 1;  // the same on the left
-  int ring_rows = 0;  // rows of the buffer of produced rows, each [input.w + 2][V]
-  std::vector<std::int32_t> ring_offsets = {};  // [ring_rows * input.w] floats from the buffer's start to each pixel
-  std::vector<ChunkPlan> chunks = {};           // banded: one
+  int ring_rows = 0;       // rows of the buffer of produced rows, each [input.w + 2][V]
+  std::vector<std::int32_t> ring_offsets =
+      {};  // [ring_rows * input.w] floats from the buffer's start to each pixel
+  // The chunk that begins the second group; 0: there is one group. The projections of each group are added up on their
+  // own, then together: so two threads each take half of the hidden channels and exchange nothing but their sums. The
+  // cut depends on the network alone.
+  int second_group = 0;
+  std::vector<ChunkPlan> chunks = {};  // banded: one
 
   int stride() const { return block->depthwise.stride; }
+  int groups() const { return second_group > 0 ? 2 : 1; }
   // Layers in Architecture::layers(), whose order is stem, blocks, head, classifier.
   int produce_layer() const { return source == RowSource::stem ? 0 : first_layer; }
   int depthwise_layer() const { return first_layer + (block->expand ? 1 : 0); }
@@ -99,11 +109,11 @@ struct TailStep {
 /// Head, global average pooling and classifier, of which either layer may be absent. The steps are cut into `groups` whose logits are added up in the end:
 /// the cut depends on the network alone, so the sums do not depend on the threads.
 struct TailPlan {
-  const Layer* head = nullptr;        // or the last block's projection; null: the last block's output is pooled
+  const Layer* head = nullptr;  // or the last block's projection; null: the last block's output is pooled
   const Layer* classifier = nullptr;  // null: no logits, the pooled features are all
-  int features = 0;          // that the pooling gives: the embedding
-  int pooled_index = 0;      // in Architecture::layers(), the layer whose output is pooled
-  int classifier_index = 0;  // in Architecture::layers()
+  int features = 0;                   // that the pooling gives: the embedding
+  int pooled_index = 0;               // in Architecture::layers(), the layer whose output is pooled
+  int classifier_index = 0;           // in Architecture::layers()
   std::vector<TailStep> steps;
   int groups = 0;
   int classifier_panels = 0;
@@ -129,9 +139,11 @@ struct NetworkPlan {
   std::size_t activation_size = 0;  // floats of the largest stored activation
   std::size_t rows_size = 0;        // floats of one thread's buffer of produced rows
   std::size_t depthwise_size = 0;   // floats of one thread's depthwise output: of a band or a chunk
-  std::size_t shared_depthwise_size = 0;  // floats of a whole depthwise output where threads share a block by chunks
-  std::size_t zero_row_size = 0;    // floats
-  std::size_t head_size = 0;        // floats of one thread's head panel output
+  std::size_t shared_depthwise_size =
+      0;                          // floats of a whole depthwise output where threads share a block by chunks
+  std::size_t partial_size = 0;   // floats of the second group's projection
+  std::size_t zero_row_size = 0;  // floats
+  std::size_t head_size = 0;      // floats of one thread's head panel output
   std::int64_t multiply_adds = 0;
   int layers = 0;  // of the network
 };
@@ -140,7 +152,7 @@ struct NetworkPlan {
 /// @throws Error{invalid_argument} when the network is too large for 32-bit pixel offsets at this input size.
 NetworkPlan make_plan(const Architecture& architecture, int lanes, int input_h, int input_w);
 
-/// The packed weights of `plan`; arena: [plan.arena_size].
-void pack_weights(const NetworkPlan& plan, const Model& model, float* arena);
+/// The packed weights of `plan`, by the threads of `pool`; arena: [plan.arena_size] zeros. Releases the model's.
+void pack_weights(const NetworkPlan& plan, const Model& model, ThreadPool& pool, float* arena);
 
 }  // namespace mnv2

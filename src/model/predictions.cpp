@@ -24,9 +24,10 @@ std::vector<Prediction> top_k(std::span<const float> probabilities, int k) {
   std::vector<int> order(probabilities.size());
   std::iota(order.begin(), order.end(), 0);
   const std::size_t count = std::min(order.size(), static_cast<std::size_t>(std::max(k, 0)));
-  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(), [&](int a, int b) {
-    return probabilities[a] != probabilities[b] ? probabilities[a] > probabilities[b] : a < b;
-  });
+  std::partial_sort(
+      order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(), [&](int a, int b) {
+        return probabilities[a] != probabilities[b] ? probabilities[a] > probabilities[b] : a < b;
+      });
   std::vector<Prediction> top;
   for (std::size_t i = 0; i < count; ++i) top.push_back({order[i], probabilities[order[i]]});
   return top;

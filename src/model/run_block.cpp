@@ -42,8 +42,12 @@ class BlockRun {
       });
     } else if (!b_.projected) {
       run_hidden(output_);
-    } else if (threads == 1) {
-      run_chunks(context_.threads[0]);
+    } else if (threads <= b_.groups()) {
+      context_.pool.run(b_.groups(),
+                        [&](int group, int thread) { run_group(context_.threads[thread], group); });
+      if (b_.groups() > 1)
+        run_split(context_, b_.output.pixels(),
+                  [&](Range pixels, int thread) { add_groups(context_.threads[thread], pixels); });
     } else {
       zero_output_columns({0, b_.output.h});
       run_hidden(context_.shared_depthwise);
@@ -75,25 +79,41 @@ class BlockRun {
       if (chunk.produce.empty())
         depthwise(buffers, chunk, 0, chunk.vectors, band, nullptr, buffers.depthwise);
       produced = needed;
-      project(buffers, chunk, band.begin * b_.output.w, band.size() * b_.output.w, buffers.depthwise,
-              depthwise_block, true, true);
+      project(buffers, chunk, {band.begin * b_.output.w, band.end * b_.output.w},
+              {buffers.depthwise, depthwise_block}, {});
     }
   }
 
-  /// Chunks of hidden channels over the whole map, their projections added up in the output.
-  void run_chunks(const ThreadBuffers& buffers) const {
+  /// The chunks of one group over the whole map, one after the other, their projections added up.
+  void run_group(const ThreadBuffers& buffers, int group) const {
     const Range all{0, b_.output.h};
     const std::ptrdiff_t depthwise_block = std::ptrdiff_t{b_.output.pixels()} * lanes_;
-    zero_output_columns(all);
+    if (group == 0) zero_output_columns(all);
     zero_produced_columns(buffers, b_.chunks);
-    for (const ChunkPlan& chunk : b_.chunks) {
+    const Range chunks = chunks_of(group);
+    for (int i = chunks.begin; i < chunks.end; ++i) {
+      const ChunkPlan& chunk = b_.chunks[i];
       for (const PanelPlan& panel : chunk.produce)
         produce(buffers, panel, {0, b_.input.h},
                 buffers.rows + (panel.first_vector - chunk.first_vector) * produced_block_);
       depthwise(buffers, chunk, chunk.first_vector, chunk.vectors, all, buffers.rows, buffers.depthwise);
-      project(buffers, chunk, 0, b_.output.pixels(), buffers.depthwise, depthwise_block,
-              &chunk == &b_.chunks.front(), &chunk == &b_.chunks.back());
+      project(buffers, chunk, {0, b_.output.pixels()}, {buffers.depthwise, depthwise_block}, share_of(i));
     }
+  }
+
+  /// Output pixels [pixels): the second group's sums are added to the first one's.
+  void add_groups(const ThreadBuffers& thread, Range pixels) const {
+    const LayerTimer timer(thread, b_.project_layer());
+    const Clamp& clamp = b_.block->project.clamp;
+    kernels::AddArgs args{.output = advance(map_pixels(b_.output, output_), pixels.begin, lanes_),
+                          .partial = context_.partial + std::ptrdiff_t{pixels.begin} * lanes_,
+                          .partial_block_stride = std::ptrdiff_t{b_.output.pixels()} * lanes_,
+                          .pixels = pixels.size(),
+                          .vectors = b_.output.vectors,
+                          .clamp_min = clamp.min,
+                          .clamp_max = clamp.max};
+    if (b_.block->residual) args.residual = residual_map(0, pixels.begin);
+    context_.kernels.add_partial(args);
   }
 
   /// Expands and filters the hidden panels, shared by the threads, to output [hidden_vectors][pixels][V].
@@ -121,15 +141,16 @@ class BlockRun {
     }
   }
 
-  /// Projects the pixels of one thread from the shared buffer, chunk after chunk as run_chunks does: the same
-  /// sums.
+  /// Projects the pixels of one thread from the shared buffer, chunk after chunk as run_group does: the same sums.
   void project_part(const ThreadBuffers& buffers, Range pixels) const {
     const std::ptrdiff_t depthwise_block = std::ptrdiff_t{b_.output.pixels()} * lanes_;
-    for (const ChunkPlan& chunk : b_.chunks)
-      project(buffers, chunk, pixels.begin, pixels.size(),
-              context_.shared_depthwise + chunk.first_vector * depthwise_block +
-                  std::ptrdiff_t{pixels.begin} * lanes_,
-              depthwise_block, &chunk == &b_.chunks.front(), &chunk == &b_.chunks.back());
+    for (int i = 0; i < static_cast<int>(b_.chunks.size()); ++i)
+      project(buffers, b_.chunks[i], pixels,
+              {context_.shared_depthwise + b_.chunks[i].first_vector * depthwise_block +
+                   std::ptrdiff_t{pixels.begin} * lanes_,
+               depthwise_block},
+              share_of(i));
+    if (b_.groups() > 1) add_groups(buffers, pixels);
   }
 
   /// Rows [rows) of one panel of hidden channels: row y goes to slot y mod ring_rows of `ring`.
@@ -202,33 +223,69 @@ class BlockRun {
     return ring + (y % b_.ring_rows) * produced_row_;
   }
 
-  /// Adds one chunk's share of output pixels [first, first + pixels): the bias with the first chunk, the
-  /// clamp and the residual with the last.
-  void project(const ThreadBuffers& thread, const ChunkPlan& chunk, int first, int pixels, const float* input,
-               std::ptrdiff_t input_block, bool first_chunk, bool last_chunk) const {
+  /// The chunks of one group.
+  Range chunks_of(int group) const {
+    const int chunks = static_cast<int>(b_.chunks.size());
+    if (group == 1) return {b_.second_group, chunks};
+    return {0, b_.groups() > 1 ? b_.second_group : chunks};
+  }
+
+  /// What a chunk adds to a projection.
+  struct Share {
+    int group = 0;
+    bool first = true;     // of its group: begins the sum
+    bool complete = true;  // the last of all: what follows the sum, follows
+  };
+
+  Share share_of(int chunk) const {
+    const int group = b_.groups() > 1 && chunk >= b_.second_group ? 1 : 0;
+    return {.group = group,
+            .first = chunk == chunks_of(group).begin,
+            .complete = b_.groups() == 1 && chunk + 1 == chunks_of(0).end};
+  }
+
+  /// Channel blocks of filtered pixels.
+  struct Filtered {
+    const float* data;            // [chunk.vectors][block_stride]
+    std::ptrdiff_t block_stride;  // floats
+  };
+
+  /// Adds one chunk's share of output pixels [pixels): the bias with the first chunk, the clamp and the residual with the
+  /// last. Those of a second group go to the context's partial sums, and add_groups does the rest.
+  void project(const ThreadBuffers& thread, const ChunkPlan& chunk, Range pixels, Filtered input,
+               Share share) const {
     const LayerTimer timer(thread, b_.project_layer());
-    const Clamp clamp = last_chunk ? b_.block->project.clamp : Clamp{};
+    const Clamp clamp = share.complete ? b_.block->project.clamp : Clamp{};
+    const std::ptrdiff_t partial_block = std::ptrdiff_t{b_.output.pixels()} * lanes_;
     for (const PanelPlan& panel : chunk.project) {
       const Fetch fetch = b_.banded ? Fetch{} : next_weights(panel, chunk.channels);
-      PointwiseArgs args{.input = input,
-                         .input_block_stride = input_block,
+      const PixelMap sums = share.group == 0
+                                ? map_pixels(b_.output, output_, panel.first_vector)
+                                : PixelMap{.data = context_.partial + panel.first_vector * partial_block,
+                                           .block_stride = partial_block};
+      PointwiseArgs args{.input = input.data,
+                         .input_block_stride = input.block_stride,
                          .weights = context_.arena + panel.weights,
-                         .bias = context_.arena + panel.bias,
-                         .output = advance(map_pixels(b_.output, output_, panel.first_vector), first, lanes_),
+                         .bias = share.group == 0 ? context_.arena + panel.bias : context_.zero_row,
+                         .output = advance(sums, pixels.begin, lanes_),
                          .in_c = chunk.channels,
-                         .pixels = pixels,
+                         .pixels = pixels.size(),
                          .vectors = panel.vectors,
-                         .accumulate = !first_chunk,
+                         .accumulate = !share.first,
                          .clamp_min = clamp.min,
                          .clamp_max = clamp.max,
                          .prefetch = fetch.data,
                          .prefetch_floats = fetch.floats};
-      // The kernel only reads the residual; one type of map serves both.
-      if (b_.block->residual && last_chunk)
-        args.residual =
-            advance(map_pixels(b_.input, const_cast<float*>(input_), panel.first_vector), first, lanes_);
+      if (b_.block->residual && share.complete)
+        args.residual = residual_map(panel.first_vector, pixels.begin);
       (panel.halves > 0 ? context_.kernels.pointwise_halves : context_.kernels.pointwise)(args);
     }
+  }
+
+  /// The block's input from channel block `vector` and pixel `first` on. Kernels only read it; one type of map serves
+  /// both.
+  PixelMap residual_map(int vector, int first) const {
+    return advance(map_pixels(b_.input, const_cast<float*>(input_), vector), first, lanes_);
   }
 
   /// What a kernel fetches on the way.
@@ -240,7 +297,7 @@ class BlockRun {
   /// By chunks each weight comes once, and the arena has them in order: while a panel is multiplied, as many
   /// to come.
   Fetch next_weights(const PanelPlan& panel, int in_c) const {
-    return {context_.arena + panel.weights + kPrefetchDistance,
+    return {context_.arena + panel.weights + kPrefetchDistance / b_.groups(),
             std::ptrdiff_t{panel.vectors} * lanes_ * in_c};
   }
 

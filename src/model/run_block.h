@@ -13,9 +13,9 @@ namespace mnv2 {
 
 /// The buffers of one thread; sizes as in NetworkPlan.
 struct ThreadBuffers {
-  float* rows = nullptr;       // [rows_size] rows that the expansion or the stem produced
-  float* depthwise = nullptr;  // [depthwise_size]
-  float* head = nullptr;       // [head_size]
+  float* rows = nullptr;            // [rows_size] rows that the expansion or the stem produced
+  float* depthwise = nullptr;       // [depthwise_size]
+  float* head = nullptr;            // [head_size]
   double* layer_seconds = nullptr;  // [layers] time that the thread spent in each; null: not measured
 };
 
@@ -49,6 +49,7 @@ struct RunContext {
   ThreadPool& pool;
   std::vector<ThreadBuffers> threads;  // [pool.threads()]
   float* shared_depthwise = nullptr;   // [plan.shared_depthwise_size]; null with one thread
+  float* partial = nullptr;            // [plan.partial_size]
   const float* zero_row = nullptr;     // [plan.zero_row_size]
 };
 
@@ -66,7 +67,8 @@ Range split(int total, int parts, int part);
 /// others, and calls job(range, thread) for each.
 template <typename Job>
 void run_split(const RunContext& context, int units, const Job& job) {
-  constexpr int kPartsPerThread = 2;  // more would break the streams of weights that each thread fetches ahead
+  constexpr int kPartsPerThread =
+      2;  // more would break the streams of weights that each thread fetches ahead
   const int parts = std::min(units, context.pool.threads() * kPartsPerThread);
   context.pool.run(parts, [&](int part, int thread) { job(split(units, parts, part), thread); });
 }
@@ -76,8 +78,8 @@ void zero_columns(float* data, int vectors, std::ptrdiff_t block_stride, Range r
 
 /// One row [y] of the stem for one panel, into contiguous pixels at `output`.
 /// @param planes the padded input [3][input_h + 2][input_row_stride]
-void run_stem_row(const RunContext& context, const PanelPlan& panel, const float* planes, int y, float* output,
-                  std::ptrdiff_t output_block_stride);
+void run_stem_row(const RunContext& context, const PanelPlan& panel, const float* planes, int y,
+                  float* output, std::ptrdiff_t output_block_stride);
 
 /// @param input the block's input in the layout of b.input; for RowSource::stem the padded input planes
 /// @param output in the layout of b.output; must not overlap the input

@@ -17,10 +17,13 @@ namespace {
 using namespace mnv2;
 using namespace mnv2::kernels;
 
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 /// The median over several rounds of (FLOP/s of `work`) / (FLOP/s of the peak loop next to it), and GFLOP/s.
-void report(const KernelTable& table, const std::string& name, double flops, const std::function<void()>& work) {
+void report(const KernelTable& table, const std::string& name, double flops,
+            const std::function<void()>& work) {
   std::vector<double> percent, gflops;
   for (int round = 0; round < 15; ++round) {
     const FmaPeak peak = measure_fma_peak(table.isa, 0.3);
@@ -44,8 +47,8 @@ void bench_pointwise(const KernelTable& table, int in_c, int out_c, int size) {
   const int pixels = size > 24 ? size * 4 : size * size;
   const int in_vectors = (in_c + lanes - 1) / lanes, out_vectors = (out_c + lanes - 1) / lanes;
   const std::ptrdiff_t block = std::ptrdiff_t{pixels} * lanes;
-  AlignedBuffer input(in_vectors * block), output(out_vectors * block), weights(std::size_t(out_vectors) * lanes * in_c),
-      bias(std::size_t(out_vectors) * lanes);
+  AlignedBuffer input(in_vectors * block), output(out_vectors * block),
+      weights(std::size_t(out_vectors) * lanes * in_c), bias(std::size_t(out_vectors) * lanes);
   report(table,
          "pointwise " + std::to_string(in_c) + " -> " + std::to_string(out_c) + " at " + std::to_string(size),
          2.0 * in_c * out_c * pixels, [&] {
@@ -75,11 +78,17 @@ void bench_depthwise(const KernelTable& table, int size, int stride) {
   const int out_rows = rows / stride;
   report(table, "depthwise at " + std::to_string(size) + " stride " + std::to_string(stride),
          2.0 * 9 * lanes * out * out_rows, [&] {
-           DepthwiseArgs args{.weights = weights.data(), .output = output.data(), .output_row_stride = out * lanes,
-                              .out_w = out, .stride = stride, .clamp_min = 0, .clamp_max = 6};
+           DepthwiseArgs args{.weights = weights.data(),
+                              .output = output.data(),
+                              .output_row_stride = out * lanes,
+                              .out_w = out,
+                              .stride = stride,
+                              .clamp_min = 0,
+                              .clamp_max = 6};
            for (int y = 0; y < out_rows; y += args.out_rows) {
              args.out_rows = std::min(kMaxDepthwiseRows, out_rows - y);
-             for (int i = 0; i < (args.out_rows - 1) * stride + 3; ++i) args.rows[i] = input.data() + (y * stride + i) * row;
+             for (int i = 0; i < (args.out_rows - 1) * stride + 3; ++i)
+               args.rows[i] = input.data() + (y * stride + i) * row;
              table.depthwise(args);
            }
          });
@@ -92,10 +101,18 @@ void bench_stem(const KernelTable& table) {
   for (int i = 0; i < 27; ++i) taps.push_back(i / 9 * plane + i / 3 % 3 * row + i % 3);
   report(table, "stem 3 -> 32 at 224", 2.0 * 27 * 32 * 112, [&] {
     for (int v = 0; v * lanes < 32; v += 2)
-      table.stem({.input = input.data(), .tap_offsets = taps.data(), .weights = weights.data() + 27 * v * lanes,
-                  .bias = bias.data() + v * lanes, .output = output.data() + v * 112 * lanes,
-                  .output_block_stride = 112 * lanes, .taps = 27, .out_w = 112, .stride = 2, .vectors = 2,
-                  .clamp_min = 0, .clamp_max = 6});
+      table.stem({.input = input.data(),
+                  .tap_offsets = taps.data(),
+                  .weights = weights.data() + 27 * v * lanes,
+                  .bias = bias.data() + v * lanes,
+                  .output = output.data() + v * 112 * lanes,
+                  .output_block_stride = 112 * lanes,
+                  .taps = 27,
+                  .out_w = 112,
+                  .stride = 2,
+                  .vectors = 2,
+                  .clamp_min = 0,
+                  .clamp_max = 6});
   });
 }
 
@@ -106,11 +123,13 @@ int main(int argc, char** argv) {
     if (argc > 1 && isa_name(isa) != argv[1]) continue;
     const KernelTable& table = kernel_table(isa);
     bench_stem(table);
-    struct Shape { int in_c, out_c, size; };
-    for (const Shape s : {Shape{32, 16, 112}, {16, 96, 112}, {96, 24, 56}, {24, 144, 56}, {144, 24, 56}, {144, 32, 28},
-                          {32, 192, 28}, {192, 32, 28}, {192, 64, 14}, {64, 384, 14}, {384, 64, 14}, {384, 96, 14},
-                          {96, 576, 14}, {576, 96, 14}, {576, 160, 7}, {160, 960, 7}, {960, 160, 7}, {960, 320, 7},
-                          {320, 1280, 7}, {1280, 1000, 1}})
+    struct Shape {
+      int in_c, out_c, size;
+    };
+    for (const Shape s : {Shape{32, 16, 112}, {16, 96, 112}, {96, 24, 56},  {24, 144, 56},  {144, 24, 56},
+                          {144, 32, 28},      {32, 192, 28}, {192, 32, 28}, {192, 64, 14},  {64, 384, 14},
+                          {384, 64, 14},      {384, 96, 14}, {96, 576, 14}, {576, 96, 14},  {576, 160, 7},
+                          {160, 960, 7},      {960, 160, 7}, {960, 320, 7}, {320, 1280, 7}, {1280, 1000, 1}})
       bench_pointwise(table, s.in_c, s.out_c, s.size);
     for (const int size : {112, 56, 28, 14, 7}) bench_depthwise(table, size, 1);
     for (const int size : {112, 56, 28, 14}) bench_depthwise(table, size, 2);

@@ -15,7 +15,8 @@
 namespace {
 
 double now_ms() {
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
 }
 
 struct Contestant {
@@ -44,7 +45,10 @@ int main(int argc, char** argv) {
   for (const mnv2::Isa isa : mnv2::supported_isas()) {
     for (const int threads : {1, 2}) {
       Contestant c{std::string(mnv2::isa_name(isa)) + " x" + std::to_string(threads),
-                   std::make_unique<mnv2::Network>(model, mnv2::NetworkOptions{.isa = isa}), nullptr, {}, {}};
+                   std::make_unique<mnv2::Network>(model, mnv2::NetworkOptions{.isa = isa}),
+                   nullptr,
+                   {},
+                   {}};
       c.workspace = std::make_unique<mnv2::Workspace>(*c.network, threads);
       contestants.push_back(std::move(c));
     }
@@ -66,6 +70,6 @@ int main(int argc, char** argv) {
   }
   std::printf("%-14s %8s %8s %8s %10s\n", "", "min ms", "p50 ms", "p90 ms", "% of peak");
   for (const Contestant& c : contestants)
-    std::printf("%-14s %8.3f %8.3f %8.3f %10.1f\n", c.name.c_str(), percentile(c.ms, 0), percentile(c.ms, 0.5),
-                percentile(c.ms, 0.9), percentile(c.percent, 0.5));
+    std::printf("%-14s %8.3f %8.3f %8.3f %10.1f\n", c.name.c_str(), percentile(c.ms, 0),
+                percentile(c.ms, 0.5), percentile(c.ms, 0.9), percentile(c.percent, 0.5));
 }

@@ -82,7 +82,8 @@ void compare(const mnv2::Model& model, int h, int w) {
   for (const mnv2::Isa isa : mnv2::supported_isas()) {
     const mnv2::test::NaiveResult found =
         run(mnv2::Network(model, {.isa = isa, .input_h = h, .input_w = w}), image);
-    const bool close = is_close(found.logits, expected.logits) && is_close(found.embedding, expected.embedding);
+    const bool close =
+        is_close(found.logits, expected.logits) && is_close(found.embedding, expected.embedding);
     require(close || !is_well_conditioned(model.architecture()),
             "other results than plain loops' with " + std::string(mnv2::isa_name(isa)) + " at " +
                 std::to_string(h) + " x " + std::to_string(w));
@@ -94,7 +95,8 @@ void compare(const mnv2::Model& model, int h, int w) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Architecture architecture;
   const bool is_architecture = mnv2::fuzz::succeeds({ErrorCode::invalid_model}, [&] {
-    architecture = mnv2::model::parse_architecture(std::string_view(reinterpret_cast<const char*>(data), size));
+    architecture =
+        mnv2::model::parse_architecture(std::string_view(reinterpret_cast<const char*>(data), size));
   });
   if (!is_architecture) return 0;
   const int h = 1 + static_cast<int>(size % 31), w = 1 + static_cast<int>(size % 29);  // any size will do
@@ -102,7 +104,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string bytes = mnv2::test::serialize_model(architecture, {.resize = 32, .crop = 32});
   const mnv2::fuzz::MemoryFile file(bytes.data(), bytes.size());
   const mnv2::Model model = mnv2::Model::load(file.path());
-  require(model.architecture() == architecture, "an architecture that changes when it is written and read again");
+  require(model.architecture() == architecture,
+          "an architecture that changes when it is written and read again");
   compare(model, h, w);
   return 0;
 }

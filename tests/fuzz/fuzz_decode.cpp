@@ -39,13 +39,15 @@ std::vector<float> preprocess(const mnv2::Preprocessor& preprocessor, const mnv2
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const std::vector<mnv2::Preprocessor> preprocessors = (mnv2::image::init_decoder(), make_preprocessors());
+  static const std::vector<mnv2::Preprocessor> preprocessors =
+      (mnv2::image::init_decoder(), make_preprocessors());
   static mnv2::Preprocessor::Scratch scratch;
   static const mnv2::image::DecodeOptions kOptions{.limits = {.max_pixels = 1 << 14, .max_scans = 12}};
   mnv2::image::DecodedImage image;
   const bool is_image = mnv2::fuzz::succeeds(
-      {ErrorCode::unsupported_format, ErrorCode::damaged_image, ErrorCode::image_too_large},
-      [&] { image = mnv2::image::decode_image({data, size}, kOptions); });
+      {ErrorCode::unsupported_format, ErrorCode::damaged_image, ErrorCode::image_too_large}, [&] {
+        image = mnv2::image::decode_image({data, size}, kOptions);
+      });
   if (!is_image) return 0;
   for (const std::string& warning : image.warnings)
     require(mnv2::fuzz::is_printable(warning), "warning unfit to print: " + warning);

@@ -22,7 +22,8 @@ void check_weights(const mnv2::Model& model) {
     float sum = 0;  // reads every byte
     for (const float value : model.weight(*layer)) sum += value - value;
     require(sum == 0, layer->name + " has weights that are not finite");
-    require(model.bias(*layer).size() == static_cast<std::size_t>(layer->out_c), layer->name + " lacks biases");
+    require(model.bias(*layer).size() == static_cast<std::size_t>(layer->out_c),
+            layer->name + " lacks biases");
   }
   const std::size_t labels = model.labels().size();
   require(labels == 0 || labels == static_cast<std::size_t>(model.architecture().num_classes()),
@@ -44,8 +45,9 @@ void run(const mnv2::Model& model) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   // From memory that ends with the file: a mapping goes on to the end of its page, and no sanitizer knows.
-  const bool is_container = mnv2::fuzz::succeeds(
-      {ErrorCode::invalid_model}, [&] { mnv2::model::parse_safetensors(std::as_bytes(std::span(data, size))); });
+  const bool is_container = mnv2::fuzz::succeeds({ErrorCode::invalid_model}, [&] {
+    mnv2::model::parse_safetensors(std::as_bytes(std::span(data, size)));
+  });
   const mnv2::fuzz::MemoryFile file(data, size);
   mnv2::fuzz::succeeds({ErrorCode::invalid_model}, [&] {
     const mnv2::Model model = mnv2::Model::load(file.path());
@@ -79,10 +81,12 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t s
                                                unsigned seed) {
   const std::optional<std::size_t> length = header_length(data, size);
   if (!length || seed % 8 == 0) return LLVMFuzzerMutate(data, size, max_size);
-  const std::string tensors(reinterpret_cast<const char*>(data) + kLengthBytes + *length, size - kLengthBytes - *length);
+  const std::string tensors(reinterpret_cast<const char*>(data) + kLengthBytes + *length,
+                            size - kLengthBytes - *length);
   if (seed % 8 == 1) {
     std::uint8_t* const start = data + kLengthBytes + *length;
-    return kLengthBytes + *length + LLVMFuzzerMutate(start, tensors.size(), max_size - kLengthBytes - *length);
+    return kLengthBytes + *length +
+           LLVMFuzzerMutate(start, tensors.size(), max_size - kLengthBytes - *length);
   }
   constexpr std::size_t kAlignment = 8;
   const std::size_t room = max_size - kLengthBytes - tensors.size();

@@ -85,7 +85,8 @@ std::vector<std::pair<std::string, ByteVector>> jpegs() {
   for (const JpegKind& kind : kinds) files.emplace_back(kind.name + ".jpg", jpeg(kind));
   const ByteVector plain = jpeg(kinds[0]);
   files.emplace_back("exif.jpg", after_soi(plain, exif_app1(exif_tiff(6, true))));
-  files.emplace_back("comment.jpg", after_soi(plain, segment(0xfe, bytes_of("seed")) + segment(0xdd, {0, 1})));
+  files.emplace_back("comment.jpg",
+                     after_soi(plain, segment(0xfe, bytes_of("seed")) + segment(0xdd, {0, 1})));
   return files;
 }
 
@@ -112,7 +113,8 @@ ByteVector png_file(const PngKind& kind) {
   struct Pass {
     unsigned x, y, dx, dy;
   };
-  constexpr Pass kAdam7[] = {{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4}, {0, 2, 2, 4}, {1, 0, 2, 2}, {0, 1, 1, 2}};
+  constexpr Pass kAdam7[] = {{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4},
+                             {0, 2, 2, 4}, {1, 0, 2, 2}, {0, 1, 1, 2}};
   const unsigned bits = kind.depth * kind.channels;
   ByteVector rows;
   if (kind.interlaced) {
@@ -127,7 +129,8 @@ ByteVector png_file(const PngKind& kind) {
 std::vector<std::pair<std::string, ByteVector>> pngs() {
   ByteVector colors;
   for (unsigned i = 0; i < 3 * 256; ++i) colors.push_back(sample(i, i, 1));
-  const ByteVector palette = chunk("PLTE", colors), small_palette = chunk("PLTE", ByteVector(colors.begin(), colors.begin() + 6));
+  const ByteVector palette = chunk("PLTE", colors),
+                   small_palette = chunk("PLTE", ByteVector(colors.begin(), colors.begin() + 6));
   const PngKind kinds[] = {
       {"grey1", 1, 0, 1},
       {"grey2", 2, 0, 1},

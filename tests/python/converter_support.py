@@ -20,7 +20,7 @@ try:
     import numpy as np
     import torch
     import torch.nn.functional as F
-    from torch import nn
+    from torch import nn  # noqa: F401  for those who import this
     from torchvision.models.mobilenetv2 import MobileNetV2
 except ImportError as error:
     print(f"SKIPPED: {error}")
@@ -31,7 +31,7 @@ SHARED = Path(os.environ.get("MNV2_SHARED_DIR", ROOT.parent / "shared"))
 sys.path.insert(0, str(ROOT / "scripts"))
 
 import convert_torchvision  # noqa: E402
-import mnv2_convert  # noqa: E402
+import mnv2_convert  # noqa: E402, F401  for those who import this
 
 RUN_NETWORK = os.environ.get("MNV2_RUN_NETWORK")  # the C++ engine as a test tool
 TOLERANCE = 1e-4  # of the largest |logit|

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from converter_support import (ROOT, ConverterCase, convert_torchvision, mnv2_convert, parse_model_file, random_network, state,
-                               torch)
+from converter_support import (ROOT, ConverterCase, convert_torchvision, mnv2_convert, parse_model_file, random_network,
+                               state)
 
 THOUSAND = random_network(2, width_mult=0.1)  # 1000 classes
 

@@ -7,7 +7,6 @@ import base64
 import html.parser
 import json
 import os
-import pathlib
 import re
 import shutil
 import signal

@@ -8,7 +8,7 @@ import unittest
 from pathlib import Path
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from test_cli import CLASSES, PROGRAM, TIMEOUT, Case, parse
+from test_cli import CLASSES, MAKE_MODEL, PROGRAM, TIMEOUT, Case, parse
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT / "models"
@@ -33,6 +33,23 @@ class Models(Case):
         self.assertEqual(out, b"")
         self.assertIn("model 'yours' (from --model): no such file", err)
         self.assertIn(f"tried {self.data}/yours.safetensors", err)
+
+    @unittest.skipIf(os.environ.get("MNV2_SANITIZE"), "sanitizers keep freed memory back")
+    def test_mapped_weights_leave_memory_as_they_are_packed(self):
+        image = self.make("a.png")
+        full = self.folder / "full.safetensors"
+        subprocess.run([MAKE_MODEL, full, "--full"], check=True)
+
+        def peak(model, threads):
+            process = subprocess.Popen([PROGRAM, "-t", threads, "-m", model, image], stdout=subprocess.DEVNULL)
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            self.assertEqual(process.returncode, 0)
+            return usage.ru_maxrss * 1024
+
+        # Besides the packed weights there are the activations, 2 MB, and what of the mapping is not packed yet.
+        self.assertLess(peak(full, "1") - peak(self.model, "1"), 1.4 * full.stat().st_size)
+        self.assertLess(peak(full, "2") - peak(self.model, "2"), 2 * full.stat().st_size)
 
     def test_a_file_goes_before_a_name(self):
         image = self.make("a.png")

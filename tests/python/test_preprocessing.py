@@ -22,7 +22,6 @@ except ImportError as e:
     print(f"SKIPPED: {sys.executable} has no Pillow or numpy ({e})")
     sys.exit(SKIPPED)
 try:
-    import torch
     from torchvision import transforms
 except ImportError as e:
     transforms = None

@@ -32,7 +32,8 @@ class ShellScripts(unittest.TestCase):
                 self.assertTrue(os.access(script, os.X_OK), f"{script} is not executable")
 
     def test_help(self) -> None:
-        for script in ("quickstart.sh", "test.sh", "test_aarch64.sh", "test_lean.sh", "build_opencv.sh", "package.sh"):
+        for script in ("quickstart.sh", "test.sh", "check.sh", "test_aarch64.sh", "test_lean.sh", "build_opencv.sh",
+                       "package.sh"):
             for option in ("-h", "--help"):
                 result = run(SCRIPTS / script, option)
                 self.assertEqual((result.returncode, result.stderr), (0, ""))
@@ -157,6 +158,7 @@ class Quickstart(unittest.TestCase):
         self.assertIn("-DCMAKE_BUILD_TYPE=Release", configure)
         self.assertIn("-DMNV2_BUILD_TESTS=OFF", configure)
         self.assertIn(f"--build {self.root}/build", build)
+        self.assertTrue(build.endswith(" --target mnv2-classify docs"), build)  # all that cmake --install wants
 
     def test_after_a_configuration_that_failed(self) -> None:
         (self.root / "build/CMakeCache.txt").touch()

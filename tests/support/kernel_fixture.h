@@ -77,11 +77,14 @@ struct ReferenceSum {
     magnitude += std::abs(term);
     ++terms;
   }
-  double tolerance() const { return (2 * terms + 2) * 0x1p-24 * magnitude + std::numeric_limits<float>::min(); }
+  double tolerance() const {
+    return (2 * terms + 2) * 0x1p-24 * magnitude + std::numeric_limits<float>::min();
+  }
   /// Whether `found` is this sum, clamped, and then `residual` added.
   bool matches(float found, float clamp_min, float clamp_max, float residual = 0) const {
     const double low = std::min<double>(std::max<double>(sum - tolerance(), clamp_min), clamp_max) + residual;
-    const double high = std::min<double>(std::max<double>(sum + tolerance(), clamp_min), clamp_max) + residual;
+    const double high =
+        std::min<double>(std::max<double>(sum + tolerance(), clamp_min), clamp_max) + residual;
     return found >= low - 1e-6 * std::abs(low) && found <= high + 1e-6 * std::abs(high);
   }
 };

@@ -27,18 +27,20 @@ Json bound_json(float bound) { return std::isinf(bound) ? Json(nullptr) : Json(b
 Json layer_json(const Layer& layer) {
   const char* kinds[] = {"conv", "depthwise", "pointwise", "linear"};
   Json json = {{"kind", kinds[static_cast<int>(layer.kind)]},
-          {"in_channels", layer.in_c},
-          {"out_channels", layer.out_c},
-          {"kernel", layer.kernel},
-          {"stride", layer.stride},
-          {"clamp", layer.clamp == Clamp{}
-                        ? Json(nullptr)
-                        : Json::array({bound_json(layer.clamp.min), bound_json(layer.clamp.max)})}};
+               {"in_channels", layer.in_c},
+               {"out_channels", layer.out_c},
+               {"kernel", layer.kernel},
+               {"stride", layer.stride},
+               {"clamp", layer.clamp == Clamp{}
+                             ? Json(nullptr)
+                             : Json::array({bound_json(layer.clamp.min), bound_json(layer.clamp.max)})}};
   if (layer.source_parameters) json["source_parameters"] = *layer.source_parameters;
   return json;
 }
 
-Json optional_layer_json(const std::optional<Layer>& layer) { return layer ? layer_json(*layer) : Json(nullptr); }
+Json optional_layer_json(const std::optional<Layer>& layer) {
+  return layer ? layer_json(*layer) : Json(nullptr);
+}
 
 std::string random_floats(std::int64_t count, double deviation, std::mt19937& random) {
   // Uniform, and from the generator's bits: the standard's distributions differ between standard libraries.
@@ -46,7 +48,7 @@ std::string random_floats(std::int64_t count, double deviation, std::mt19937& ra
   std::string bytes(static_cast<std::size_t>(count) * sizeof(float), '\0');
   for (std::int64_t i = 0; i < count; ++i) {
     const double unit = static_cast<double>(random()) / 2147483648.0 - 1.0;  // in [-1, 1)
-    const float value = static_cast<float>(unit * half_width);
+    const auto value = static_cast<float>(unit * half_width);
     std::memcpy(&bytes[static_cast<std::size_t>(i) * sizeof(float)], &value, sizeof(float));
   }
   return bytes;
@@ -121,7 +123,7 @@ Architecture mobilenet_v2_architecture(int classes) {
 }
 
 Architecture mobilenet_v1_architecture(double alpha, int classes) {
-  constexpr int kTable[][3] = {{64, 1, 1},  {128, 1, 2}, {128, 1, 1}, {256, 1, 2},  {256, 1, 1},
+  constexpr int kTable[][3] = {{64, 1, 1},  {128, 1, 2}, {128, 1, 1},  {256, 1, 2}, {256, 1, 1},
                                {512, 1, 2}, {512, 5, 1}, {1024, 1, 2}, {1024, 1, 1}};  // c, n, s
   const auto scaled = [alpha](int channels) { return static_cast<int>(channels * alpha); };
   std::vector<BlockSpec> blocks;
@@ -175,11 +177,12 @@ std::string architecture_json(const Architecture& architecture) {
 }
 
 std::string preprocessing_json(const Preprocessing& preprocessing) {
-  const Json json = {{"resize", preprocessing.resize},
-                     {"crop", preprocessing.crop},
-                     {"mean", preprocessing.mean},
-                     {"std", preprocessing.std},
-                     {"interpolation", preprocessing.interpolation == Interpolation::bicubic ? "bicubic" : "bilinear"}};
+  const Json json = {
+      {"resize", preprocessing.resize},
+      {"crop", preprocessing.crop},
+      {"mean", preprocessing.mean},
+      {"std", preprocessing.std},
+      {"interpolation", preprocessing.interpolation == Interpolation::bicubic ? "bicubic" : "bilinear"}};
   return json.dump();
 }
 

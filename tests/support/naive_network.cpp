@@ -62,7 +62,8 @@ NaiveResult run_naive(const Model& model, std::span<const float> image, int h, i
     Map out = block.expand ? convolve(model, *block.expand, map) : map;
     out = convolve(model, block.project, convolve(model, block.depthwise, out));
     if (block.residual)
-      std::transform(out.values.begin(), out.values.end(), map.values.begin(), out.values.begin(), std::plus<>());
+      std::transform(out.values.begin(), out.values.end(), map.values.begin(), out.values.begin(),
+                     std::plus<>());
     map = std::move(out);
   }
   if (a.head) map = convolve(model, *a.head, map);

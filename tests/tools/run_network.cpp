@@ -66,7 +66,8 @@ std::vector<float> read_floats(const std::string& path) {
 }
 
 /// Runs every image of `images` [N, 3, H, W] and writes what the network gives.
-void run_images(const mnv2::Network& network, int threads, const std::vector<float>& images, std::ostream& out) {
+void run_images(const mnv2::Network& network, int threads, const std::vector<float>& images,
+                std::ostream& out) {
   mnv2::Workspace workspace(network, threads);
   std::vector<float> logits(network.num_classes());
   const mnv2::PlanarView view = workspace.input();
@@ -94,7 +95,8 @@ void run(const Arguments& arguments) {
 int main(int argc, char** argv) {
   try {
     if (argc == 2 && std::string(argv[1]) == "--list-isas") {
-      for (const mnv2::Isa isa : mnv2::supported_isas()) std::printf("%s\n", std::string(mnv2::isa_name(isa)).c_str());
+      for (const mnv2::Isa isa : mnv2::supported_isas())
+        std::printf("%s\n", std::string(mnv2::isa_name(isa)).c_str());
       return 0;
     }
     run(parse(argc, argv));

@@ -19,7 +19,9 @@ TEST_CASE("threads never hold more than the budget, except one alone") {
     for (int i = 0; i < 400; ++i) {
       seed = seed * 1664525u + 1013904223u;
       const std::int64_t bytes =
-          i % 16 == 0 ? 5 * kBudget : 1 + static_cast<std::int64_t>(seed >> 26);  // to 64: a wish for nothing is always granted
+          i % 16 == 0
+              ? 5 * kBudget
+              : 1 + static_cast<std::int64_t>(seed >> 26);  // to 64: a wish for nothing is always granted
       MemoryBudget::Part part;
       part.take(budget, bytes);
       const std::int64_t sum = held += bytes;

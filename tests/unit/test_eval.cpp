@@ -4,8 +4,8 @@
 #include <utility>
 #include <vector>
 
-#include "app/eval/csv_reader.h"
 #include "app/eval/class_names.h"
+#include "app/eval/csv_reader.h"
 #include "app/eval/evaluation.h"
 #include "app/eval/truth.h"
 #include "app/options.h"
@@ -49,7 +49,8 @@ std::vector<LabeledPrediction> predictions(const std::vector<int>& indexes) {
 TEST_CASE("csv: rows, quotes, line ends") {
   CHECK(read_rows("") == Rows{});
   CHECK(read_rows("a,b\nc,d") == Rows{{"a", "b"}, {"c", "d"}});
-  CHECK(read_rows("\xEF\xBB\xBF" "a,b\r\n\r\n\nc,\r\n") == Rows{{"a", "b"}, {"c", ""}});
+  CHECK(read_rows("\xEF\xBB\xBF"
+                  "a,b\r\n\r\n\nc,\r\n") == Rows{{"a", "b"}, {"c", ""}});
   CHECK(read_rows("\"a,\"\"b\"\"\nc\",d\n") == Rows{{"a,\"b\"\nc", "d"}});
   CHECK(read_rows("\"\"\n\"x\"\r\n") == Rows{{""}, {"x"}});
   CHECK(read_rows("ab,\xFF\n") == Rows{{"ab", "\xFF"}});

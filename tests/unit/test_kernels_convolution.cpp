@@ -36,9 +36,14 @@ std::string run_depthwise(const KernelTable& table, const DepthwiseCase& c, std:
   const std::ptrdiff_t out_row = std::ptrdiff_t{out_w} * lanes + 7;
   GuardedOutput output(out_h * out_row);
   for (int y = 0; y < out_h;) {
-    DepthwiseArgs args{.weights = packed.data(), .output = output.data() + y * out_row, .output_row_stride = out_row,
-                       .out_rows = std::min(1 + static_cast<int>((seed + y) % kMaxDepthwiseRows), out_h - y), .out_w = out_w,
-                       .stride = c.stride, .clamp_min = c.clamp_min, .clamp_max = c.clamp_max};
+    DepthwiseArgs args{.weights = packed.data(),
+                       .output = output.data() + y * out_row,
+                       .output_row_stride = out_row,
+                       .out_rows = std::min(1 + static_cast<int>((seed + y) % kMaxDepthwiseRows), out_h - y),
+                       .out_w = out_w,
+                       .stride = c.stride,
+                       .clamp_min = c.clamp_min,
+                       .clamp_max = c.clamp_max};
     for (int i = 0; i < (args.out_rows - 1) * c.stride + 3; ++i) {
       const int in_y = y * c.stride - 1 + i;
       args.rows[i] = in_y < 0 || in_y >= c.h ? zero_row.data() : input.data() + in_y * row;
@@ -63,7 +68,8 @@ std::string run_depthwise(const KernelTable& table, const DepthwiseCase& c, std:
         }
         const float found = output.data()[y * out_row + x * lanes + l];
         if (!sum.matches(found, c.clamp_min, c.clamp_max)) {
-          wrong << "y " << y << " x " << x << " lane " << l << ": found " << found << ", expected " << sum.sum;
+          wrong << "y " << y << " x " << x << " lane " << l << ": found " << found << ", expected "
+                << sum.sum;
           return wrong.str();
         }
       }
@@ -108,7 +114,8 @@ TEST_CASE("stem: every width and output channel count, both strides") {
     const int lanes = table.lanes;
     for (int w = 1; w <= 65; ++w) {
       const int stride = 1 + w % 2, out_c = 1 + (w * 5) % (2 * lanes);
-      const int h = 5, row = w + 2, plane = row * (h + 2), out_h = (h - 1) / stride + 1, out_w = (w - 1) / stride + 1;
+      const int h = 5, row = w + 2, plane = row * (h + 2), out_h = (h - 1) / stride + 1,
+                out_w = (w - 1) / stride + 1;
       RandomFloats random(w);
       auto input = random.vector(3 * plane);
       for (int c = 0; c < 3; ++c)
@@ -122,15 +129,24 @@ TEST_CASE("stem: every width and output channel count, both strides") {
       const auto weight = random.vector(out_c * 27), bias = random.vector(out_c);
       const int vectors = divide_up(out_c, lanes);
       std::vector<float> panel(27 * vectors * lanes), packed_bias(vectors * lanes);
-      pack_panel(weight, out_c, 27, {.first_out = 0, .outs = vectors * lanes, .first_in = 0, .ins = 27}, panel.data());
+      pack_panel(weight, out_c, 27, {.first_out = 0, .outs = vectors * lanes, .first_in = 0, .ins = 27},
+                 panel.data());
       pack_bias(bias, 0, vectors * lanes, packed_bias.data());
       const std::ptrdiff_t out_block = std::ptrdiff_t{out_h} * out_w * lanes;
       GuardedOutput output(vectors * out_block);
       for (int y = 0; y < out_h; ++y)
-        table.stem({.input = input.data() + y * stride * row, .tap_offsets = taps.data(), .weights = panel.data(),
-                    .bias = packed_bias.data(), .output = output.data() + std::ptrdiff_t{y} * out_w * lanes,
-                    .output_block_stride = out_block, .taps = 27, .out_w = out_w, .stride = stride, .vectors = vectors,
-                    .clamp_min = 0, .clamp_max = 6});
+        table.stem({.input = input.data() + y * stride * row,
+                    .tap_offsets = taps.data(),
+                    .weights = panel.data(),
+                    .bias = packed_bias.data(),
+                    .output = output.data() + std::ptrdiff_t{y} * out_w * lanes,
+                    .output_block_stride = out_block,
+                    .taps = 27,
+                    .out_w = out_w,
+                    .stride = stride,
+                    .vectors = vectors,
+                    .clamp_min = 0,
+                    .clamp_max = 6});
       REQUIRE(output.guards_intact());
       for (int o = 0; o < vectors * lanes; ++o)
         for (int y = 0; y < out_h; ++y)
@@ -144,9 +160,11 @@ TEST_CASE("stem: every width and output channel count, both strides") {
                     sum.add(double(input[c * plane + (y * stride + ky) * row + x * stride + kx]) *
                             weight[o * 27 + c * 9 + ky * 3 + kx]);
             }
-            INFO("w " << w << " stride " << stride << " out_c " << out_c << " channel " << o << " y " << y << " x " << x);
-            REQUIRE(sum.matches(output.data()[o / lanes * out_block + (std::ptrdiff_t{y} * out_w + x) * lanes + o % lanes],
-                                0, 6));
+            INFO("w " << w << " stride " << stride << " out_c " << out_c << " channel " << o << " y " << y
+                      << " x " << x);
+            REQUIRE(sum.matches(
+                output.data()[o / lanes * out_block + (std::ptrdiff_t{y} * out_w + x) * lanes + o % lanes], 0,
+                6));
           }
     }
   });

@@ -62,11 +62,18 @@ std::string run_pointwise(const KernelTable& table, const PointwiseCase& c, std:
       pack_panel(weight, c.out_c, c.in_c, range, panel.data());
     }
     pack_bias(bias, v * lanes, vectors * lanes, packed_bias.data());
-    PointwiseArgs args{.input = input.data(), .input_block_stride = in_block, .weights = panel.data(),
-                       .bias = packed_bias.data(),
-                       .output = {output.data() + v * out_block, out_block, c.padded_output ? offsets.data() : nullptr},
-                       .in_c = c.in_c, .pixels = c.pixels, .vectors = vectors, .accumulate = c.accumulate,
-                       .clamp_min = c.clamp_min, .clamp_max = c.clamp_max};
+    PointwiseArgs args{
+        .input = input.data(),
+        .input_block_stride = in_block,
+        .weights = panel.data(),
+        .bias = packed_bias.data(),
+        .output = {output.data() + v * out_block, out_block, c.padded_output ? offsets.data() : nullptr},
+        .in_c = c.in_c,
+        .pixels = c.pixels,
+        .vectors = vectors,
+        .accumulate = c.accumulate,
+        .clamp_min = c.clamp_min,
+        .clamp_max = c.clamp_max};
     if (c.residual)
       args.residual = {const_cast<float*>(residual.data()) + v * out_block, out_block,
                        c.padded_output ? offsets.data() : nullptr};
@@ -91,9 +98,11 @@ std::string run_pointwise(const KernelTable& table, const PointwiseCase& c, std:
       else if (o < c.out_c)
         sum.add(bias[o]);
       for (int i = 0; i < c.in_c && o < c.out_c; ++i)
-        sum.add(double(input[i / lanes * in_block + p * lanes + i % lanes]) * weight[std::size_t(o) * c.in_c + i]);
+        sum.add(double(input[i / lanes * in_block + p * lanes + i % lanes]) *
+                weight[std::size_t(o) * c.in_c + i]);
       if (!sum.matches(output.data()[at], c.clamp_min, c.clamp_max, c.residual ? residual[at] : 0.0f)) {
-        wrong << "channel " << o << " pixel " << p << ": found " << output.data()[at] << ", expected " << sum.sum;
+        wrong << "channel " << o << " pixel " << p << ": found " << output.data()[at] << ", expected "
+              << sum.sum;
         return wrong.str();
       }
     }
@@ -150,7 +159,8 @@ TEST_CASE("pointwise: every pixel count up to three tiles") {
 TEST_CASE("pointwise: extreme values and every clamp") {
   const float inf = std::numeric_limits<float>::infinity();
   for_each_isa([&](const KernelTable& table) {
-    for (const auto& [low, high] : {std::pair{0.0f, 6.0f}, {0.0f, inf}, {-inf, inf}, {-inf, 3.0f}, {-1.0f, 1.0f}}) {
+    for (const auto& [low, high] :
+         {std::pair{0.0f, 6.0f}, {0.0f, inf}, {-inf, inf}, {-inf, 3.0f}, {-1.0f, 1.0f}}) {
       for (std::uint32_t seed = 0; seed < 20; ++seed) {
         const PointwiseCase c{.in_c = 33,
                               .out_c = 20,
@@ -168,11 +178,24 @@ TEST_CASE("pointwise: extreme values and every clamp") {
 }
 
 TEST_CASE("pointwise: the shapes of MobileNetV2") {
-  struct Shape { int in_c, out_c, size; };
+  struct Shape {
+    int in_c, out_c, size;
+  };
   for_each_isa([](const KernelTable& table) {
-    for (const Shape s : {Shape{32, 16, 112}, {16, 96, 112}, {96, 24, 56}, {24, 144, 56}, {144, 32, 28}, {32, 192, 28},
-                          {192, 64, 14}, {64, 384, 14}, {384, 96, 14}, {96, 576, 14}, {576, 160, 7}, {160, 960, 7},
-                          {960, 320, 7}, {320, 1280, 7}}) {
+    for (const Shape s : {Shape{32, 16, 112},
+                          {16, 96, 112},
+                          {96, 24, 56},
+                          {24, 144, 56},
+                          {144, 32, 28},
+                          {32, 192, 28},
+                          {192, 64, 14},
+                          {64, 384, 14},
+                          {384, 96, 14},
+                          {96, 576, 14},
+                          {576, 160, 7},
+                          {160, 960, 7},
+                          {960, 320, 7},
+                          {320, 1280, 7}}) {
       // A few rows stand for a large map: rows are independent.
       const PointwiseCase c{
           .in_c = s.in_c, .out_c = s.out_c, .pixels = s.size * std::min(s.size, 2), .halves = true};
@@ -194,9 +217,14 @@ TEST_CASE("pointwise: a sum cut at any channel block and any pixel keeps every b
       std::vector<float> output(2 * block);
       for (const auto& [first, count] : {std::pair{0, cut_pixel}, {cut_pixel, pixels - cut_pixel}}) {
         if (count == 0) continue;
-        PointwiseArgs args{.input = input.data() + first * lanes, .input_block_stride = block, .weights = weights.data(),
-                           .bias = bias.data(), .output = {output.data() + first * lanes, block, nullptr},
-                           .in_c = cut_block * lanes, .pixels = count, .vectors = 2,
+        PointwiseArgs args{.input = input.data() + first * lanes,
+                           .input_block_stride = block,
+                           .weights = weights.data(),
+                           .bias = bias.data(),
+                           .output = {output.data() + first * lanes, block, nullptr},
+                           .in_c = cut_block * lanes,
+                           .pixels = count,
+                           .vectors = 2,
                            .clamp_min = -std::numeric_limits<float>::infinity(),
                            .clamp_max = std::numeric_limits<float>::infinity()};
         if (cut_block > 0) {
@@ -242,6 +270,59 @@ TEST_CASE("pointwise_halves: pixels cut anywhere keep every bit") {
     };
     const auto whole = run(0);
     for (int cut = 1; cut < pixels; ++cut) REQUIRE(run(cut) == whole);
+  });
+}
+
+TEST_CASE("add_partial: clamped sums, then the residual, wherever the pixels stand") {
+  for_each_isa([](const KernelTable& table) {
+    const int lanes = table.lanes;
+    for (int pixels = 1; pixels <= 20; ++pixels) {
+      for (int kind = 0; kind < 8; ++kind) {
+        const bool padded_output = kind & 1, padded_residual = kind & 2, with_residual = kind & 4;
+        const int vectors = 1 + pixels % 3;
+        RandomFloats random(pixels * 8 + kind);
+        std::vector<std::int32_t> offsets(pixels), contiguous(pixels);
+        for (int p = 0; p < pixels; ++p) {
+          offsets[p] = padded_offset(p, lanes);
+          contiguous[p] = p * lanes;
+        }
+        const std::ptrdiff_t block = offsets.back() + lanes + 5,
+                             partial_block = std::ptrdiff_t{pixels} * lanes + 3;
+        const auto before = random.vector(vectors * block), partial = random.vector(vectors * partial_block);
+        auto residual = random.vector(vectors * block);
+        const auto& out_at = padded_output ? offsets : contiguous;
+        const auto& residual_at = padded_residual ? offsets : contiguous;
+        GuardedOutput output(vectors * block);
+        for (int v = 0; v < vectors; ++v)
+          for (int p = 0; p < pixels; ++p)
+            std::copy_n(before.data() + v * block + out_at[p], lanes, output.data() + v * block + out_at[p]);
+        AddArgs args{.output = {output.data(), block, padded_output ? offsets.data() : nullptr},
+                     .partial = partial.data(),
+                     .partial_block_stride = partial_block,
+                     .pixels = pixels,
+                     .vectors = vectors,
+                     .clamp_min = -0.5f,
+                     .clamp_max = 0.75f};
+        if (with_residual)
+          args.residual = {residual.data(), block, padded_residual ? offsets.data() : nullptr};
+        table.add_partial(args);
+        REQUIRE(output.guards_intact());
+        int wrong = 0, written = 0;
+        for (int v = 0; v < vectors; ++v)
+          for (int p = 0; p < pixels; ++p)
+            for (int l = 0; l < lanes; ++l, ++written) {
+              const std::size_t at = v * block + out_at[p] + l;
+              float expected =
+                  std::clamp(before[at] + partial[v * partial_block + p * lanes + l], -0.5f, 0.75f);
+              if (with_residual) expected += residual[v * block + residual_at[p] + l];
+              wrong += output.data()[at] != expected;
+            }
+        for (std::size_t i = 0; i < output.size(); ++i) written -= !std::isnan(output.data()[i]);
+        INFO("pixels " << pixels << " kind " << kind);
+        REQUIRE(wrong == 0);
+        REQUIRE(written == 0);  // nothing between the pixels
+      }
+    }
   });
 }
 

@@ -1,4 +1,5 @@
 // Whole networks: every instruction set against plain loops, and every thread count against one thread.
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <fstream>
@@ -7,8 +8,11 @@
 #include <random>
 #include <thread>
 
+#include "core/aligned_buffer.h"
+#include "core/thread_pool.h"
 #include "mnv2/error.h"
 #include "mnv2/network.h"
+#include "model/plan.h"
 #include "support/catch.h"
 #include "support/expect_error.h"
 #include "support/model_builder.h"
@@ -68,7 +72,7 @@ void check(const Architecture& architecture, int h, int w, std::uint32_t seed) {
   const NaiveResult expected = run_naive(model, image, h, w);
   for (const Isa isa : supported_isas()) {
     INFO("isa " << std::string(isa_name(isa)) << " input " << h << " x " << w << " seed " << seed);
-    const Network network(model, {.isa = isa, .input_h = h, .input_w = w});
+    const Network network(model, {.isa = isa, .input_h = h, .input_w = w, .pack_threads = 1 + int(seed % 3)});
     Workspace one(network, 1);
     const Result single = run(network, one, image);
     CHECK(agrees(single.logits, expected.logits));
@@ -87,31 +91,38 @@ void check(const Architecture& architecture, int h, int w, std::uint32_t seed) {
 
 TEST_CASE("network: odd channel counts, no expansion in any place, residuals, strides") {
   check(make_architecture(7, {{1, 5, 1}, {6, 9, 2}, {6, 9, 1}, {3, 17, 2}}, 21, 11), 33, 47, 1);
-  check(make_architecture(16, {{1, 16, 1}, {1, 16, 1}, {1, 24, 2}, {4, 24, 1}}, 40, 3), 64, 40, 2);  // stem kept
+  check(make_architecture(16, {{1, 16, 1}, {1, 16, 1}, {1, 24, 2}, {4, 24, 1}}, 40, 3), 64, 40,
+        2);  // stem kept
   check(make_architecture(9, {{1, 12, 2}, {1, 12, 1}, {1, 12, 1}}, 33, 130), 65, 65, 3);
-  check(make_architecture(20, {{6, 20, 1}, {2, 8, 2}, {1, 8, 2}}, 64, 7), 31, 30, 4);  // expansion after the stem
+  check(make_architecture(20, {{6, 20, 1}, {2, 8, 2}, {1, 8, 2}}, 64, 7), 31, 30,
+        4);  // expansion after the stem
 }
 
 TEST_CASE("network: maps from one pixel on") {
   const Architecture architecture = make_architecture(8, {{1, 8, 1}, {6, 12, 2}, {6, 12, 1}}, 24, 6);
-  for (const auto& [h, w] : {std::pair{1, 1}, {1, 9}, {9, 1}, {2, 3}, {4, 4}, {5, 70}, {70, 5}}) check(architecture, h, w, 6);
+  for (const auto& [h, w] : {std::pair{1, 1}, {1, 9}, {9, 1}, {2, 3}, {4, 4}, {5, 70}, {70, 5}})
+    check(architecture, h, w, 6);
 }
 
 TEST_CASE("network: bands and chunks of every remainder") {
   // Around the size where blocks change from chunks to bands, and bands that end in one, two or three rows.
-  const Architecture architecture = make_architecture(6, {{1, 6, 1}, {6, 10, 1}, {6, 10, 1}, {6, 14, 2}}, 18, 4);
+  const Architecture architecture =
+      make_architecture(6, {{1, 6, 1}, {6, 10, 1}, {6, 10, 1}, {6, 14, 2}}, 18, 4);
   for (int h = 46; h <= 54; ++h) check(architecture, h, 49, static_cast<std::uint32_t>(h));
 }
 
 TEST_CASE("network: random block tables") {
   std::mt19937 engine(17);
-  const auto integer = [&](int low, int high) { return std::uniform_int_distribution<int>(low, high)(engine); };
+  const auto integer = [&](int low, int high) {
+    return std::uniform_int_distribution<int>(low, high)(engine);
+  };
   for (std::uint32_t seed = 0; seed < 12; ++seed) {
     std::vector<BlockSpec> blocks(integer(1, 5));
     for (BlockSpec& block : blocks)
-      block = {.expand = integer(0, 2) == 0 ? 1 : integer(2, 6), .out_c = integer(1, 40), .stride = integer(1, 2)};
-    check(make_architecture(integer(1, 40), blocks, integer(1, 100), integer(1, 200)), integer(1, 80), integer(1, 80),
-          seed);
+      block = {
+          .expand = integer(0, 2) == 0 ? 1 : integer(2, 6), .out_c = integer(1, 40), .stride = integer(1, 2)};
+    check(make_architecture(integer(1, 40), blocks, integer(1, 100), integer(1, 200)), integer(1, 80),
+          integer(1, 80), seed);
   }
 }
 
@@ -128,9 +139,35 @@ TEST_CASE("network: SAME padding on even and odd sides, at the stem and in every
   for (Architecture* architecture : {&inverted, &separable}) {
     architecture->padding = Padding::same;
     for (int h = 61; h <= 72; ++h) check(*architecture, h, 131 - h, static_cast<std::uint32_t>(h));
-    for (const auto& [h, w] : {std::pair{1, 1}, {2, 2}, {2, 7}, {3, 4}, {118, 6}, {8, 119}}) check(*architecture, h, w, 5);
+    for (const auto& [h, w] : {std::pair{1, 1}, {2, 2}, {2, 7}, {3, 4}, {118, 6}, {8, 119}})
+      check(*architecture, h, w, 5);
     architecture->stem.stride = 1;
     check(*architecture, 30, 31, 6);
+  }
+}
+
+TEST_CASE("network: any number of threads packs the same weights") {
+  Architecture features = make_architecture(8, {{1, 8, 1}, {6, 12, 2}}, 24, 6);
+  features.classifier.reset();
+  std::uint32_t seed = 0;
+  for (const Architecture& architecture :
+       {mobilenet_v2_architecture(), mobilenet_v1_architecture(0.25, 10), tiny_architecture(3), features,
+        make_architecture(6, {{6, 10, 1}}, 70, 200)}) {
+    const TempDir dir;
+    const Model model = build(dir, architecture, ++seed);
+    for (const int lanes : {4, 8, 16}) {
+      const NetworkPlan plan = make_plan(architecture, lanes, 96, 96);
+      AlignedBuffer expected(plan.arena_size);
+      ThreadPool one(1);
+      pack_weights(plan, model, one, expected.data());
+      for (const int threads : {2, 3, 8}) {
+        INFO("seed " << seed << " lanes " << lanes << " threads " << threads);
+        AlignedBuffer arena(plan.arena_size);
+        ThreadPool several(threads);
+        pack_weights(plan, model, several, arena.data());
+        CHECK(std::equal(arena.data(), arena.data() + arena.size(), expected.data()));
+      }
+    }
   }
 }
 
@@ -173,18 +210,22 @@ TEST_CASE("network: activations of every kind in every place") {
 
 TEST_CASE("network: random networks of the whole family") {
   std::mt19937 engine(23);
-  const auto integer = [&](int low, int high) { return std::uniform_int_distribution<int>(low, high)(engine); };
+  const auto integer = [&](int low, int high) {
+    return std::uniform_int_distribution<int>(low, high)(engine);
+  };
   const auto chance = [&](int of) { return integer(1, of) == 1; };
   const Clamp relu{0, std::numeric_limits<float>::infinity()};
   for (std::uint32_t seed = 0; seed < 40; ++seed) {
     const bool separable = chance(2);
     std::vector<BlockSpec> blocks(integer(1, 6));
     for (BlockSpec& block : blocks)
-      block = {.expand = separable || chance(3) ? 1 : integer(2, 6), .out_c = integer(1, separable ? 280 : 40),
+      block = {.expand = separable || chance(3) ? 1 : integer(2, 6),
+               .out_c = integer(1, separable ? 280 : 40),
                .stride = integer(1, 2)};
     const int classes = integer(1, 200);
-    Architecture architecture = separable ? make_separable_architecture(integer(1, 40), blocks, classes)
-                                          : make_architecture(integer(1, 40), blocks, integer(1, 100), classes);
+    Architecture architecture = separable
+                                    ? make_separable_architecture(integer(1, 40), blocks, classes)
+                                    : make_architecture(integer(1, 40), blocks, integer(1, 100), classes);
     architecture.padding = chance(2) ? Padding::same : Padding::symmetric;
     architecture.stem.stride = integer(1, 2);
     if (chance(3)) architecture.stem.clamp = {};
@@ -231,8 +272,9 @@ TEST_CASE("network: small files that ask for huge buffers are refused before any
 
 TEST_CASE("network: timed runs give the same result and a time for every layer") {
   const TempDir dir;
-  const Network network(build(dir, make_architecture(8, {{1, 8, 2}, {6, 12, 2}, {1, 12, 1}, {6, 12, 1}}, 24, 6)),
-                        {.input_h = 90, .input_w = 90});
+  const Network network(
+      build(dir, make_architecture(8, {{1, 8, 2}, {6, 12, 2}, {1, 12, 1}, {6, 12, 1}}, 24, 6)),
+      {.input_h = 90, .input_w = 90});
   const std::size_t layers = network.model().architecture().layers().size();
   for (const int threads : {1, 3}) {
     Workspace workspace(network, threads);

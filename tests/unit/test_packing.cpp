@@ -10,8 +10,10 @@ TEST_CASE("pack_panel: any part of a matrix, zeros where it has no outputs") {
   for (int trial = 0; trial < 200; ++trial) {
     const int out_c = random.integer(1, 40), in_c = random.integer(1, 40);
     const auto weight = random.vector(std::size_t(out_c) * in_c);
-    const PanelRange range{.first_out = random.integer(0, out_c - 1), .outs = 4 * random.integer(1, 8),
-                           .first_in = random.integer(0, in_c - 1), .ins = 1};
+    const PanelRange range{.first_out = random.integer(0, out_c - 1),
+                           .outs = 4 * random.integer(1, 8),
+                           .first_in = random.integer(0, in_c - 1),
+                           .ins = 1};
     PanelRange part = range;
     part.ins = random.integer(1, in_c - range.first_in);
     GuardedOutput panel(std::size_t(part.outs) * part.ins);

@@ -47,18 +47,10 @@ Image make_image(int width, int height, Fill fill, unsigned seed, int padding = 
   for (std::uint8_t& b : image.bytes) {
     const auto r = static_cast<std::uint8_t>(random() >> 13);
     switch (fill) {
-      case Fill::zeros:
-        b = 0;
-        break;
-      case Fill::full:
-        b = 255;
-        break;
-      case Fill::extremes:
-        b = r % 2 != 0 ? 255 : 0;
-        break;
-      case Fill::noise:
-        b = r;
-        break;
+      case Fill::zeros: b = 0; break;
+      case Fill::full: b = 255; break;
+      case Fill::extremes: b = r % 2 != 0 ? 255 : 0; break;
+      case Fill::noise: b = r; break;
     }
   }
   return image;
@@ -166,7 +158,8 @@ void check_crop(const Image& image, int resize, int crop) {
       INFO(isa_name(isa) << ": " << image.width << " x " << image.height << ", resize " << resize << ", crop "
                          << crop << ", " << interpolation_name(interpolation));
       Preprocessor::Scratch scratch;
-      const bool equal = our_crop(image, resize, crop, isa, scratch, ChannelOrder::rgb, interpolation) == expected;
+      const bool equal =
+          our_crop(image, resize, crop, isa, scratch, ChannelOrder::rgb, interpolation) == expected;
       CHECK(equal);
     }
   }
@@ -362,10 +355,9 @@ TEST_CASE("the horizontal kernel equals naive sums for any weights and reads onl
           starts[x] = 3 * int(random() % 6);
           std::int64_t left = 4194304 + int(random() % 200) - 100;
           for (int t = 0; t < 4 * blocks; ++t) {
-            const std::int64_t w =
-                t + 1 == 4 * blocks || x % 3 == 0 ? left
-                : x % 4 == 1                      ? -std::int64_t(random() % (2 * 4194304 / blocks / 16))
-                                                  : std::int64_t(random() % (left + 1));
+            const std::int64_t w = t + 1 == 4 * blocks || x % 3 == 0 ? left
+                                   : x % 4 == 1 ? -std::int64_t(random() % (2 * 4194304 / blocks / 16))
+                                                : std::int64_t(random() % (left + 1));
             weights[x][t] = std::min<std::int64_t>(w, 2 * 4194304);
             left -= weights[x][t];
             std::int16_t* pair = packed.data() + (x * blocks * 2 + t / 2) * 4;
@@ -416,7 +408,8 @@ TEST_CASE("the vertical kernel equals naive sums for any weights, also when ther
           taps.push_back(rows[t % rows.size()].data());
           // The average rounds up: the sum passes 2^22 and the result must be clipped.
           weights.push_back((4194304 + 2 * pairs - 1) / (2 * pairs) + 20000 / pairs * (t % 2 == 0 ? 1 : -1));
-          if (pairs == 3) weights[t] = t % 2 == 0 ? -1000003 : 2398102 + t;  // as a bicubic filter's: some are negative
+          if (pairs == 3)
+            weights[t] = t % 2 == 0 ? -1000003 : 2398102 + t;  // as a bicubic filter's: some are negative
           packed[t / 2 * 4 + t % 2] = std::int16_t(weights[t] >> 11);
           packed[t / 2 * 4 + 2 + t % 2] = std::int16_t(weights[t] & 2047);
         }

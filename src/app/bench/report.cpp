@@ -10,6 +10,7 @@ namespace {
 template <typename Field>
 Statistics summarize_stage(const std::vector<Timings>& images, Field field) {
   std::vector<double> values;
+  values.reserve(images.size());
   for (const Timings& timings : images) values.push_back(field(timings));
   return summarize(std::move(values));
 }
@@ -17,6 +18,7 @@ Statistics summarize_stage(const std::vector<Timings>& images, Field field) {
 template <typename Field>
 double median_of_rounds(const std::vector<Round>& rounds, Field field) {
   std::vector<double> values;
+  values.reserve(rounds.size());
   for (const Round& round : rounds) values.push_back(field(round));
   return summarize(std::move(values)).p50;
 }

@@ -119,7 +119,7 @@ void append_layers(std::string& out, const RowReport& row) {
            sum > 0 ? 100 * layer.ms / sum : 0, layer.gflops, layer.percent_of_peak, kb(shape.weight_bytes),
            kb(shape.activation_bytes));
   }
-  const double macs = static_cast<double>(total.multiply_adds);
+  const auto macs = static_cast<double>(total.multiply_adds);
   append(out, "  %-*s %-9s %-13s %9.2f %8.4f %6.1f %8.1f %7s %10.1f %10.1f\n", width, "sum", "", "",
          macs / 1e6, sum, 100.0, sum > 0 ? 2 * macs / (sum * 1e6) : 0, "", kb(total.weight_bytes),
          kb(total.activation_bytes));

@@ -68,6 +68,7 @@ double run_one_by_one(Classifier& classifier, ImageList& images, double slice_ms
 template <typename Field>
 double median(const std::vector<ThroughputRound>& rounds, Field field) {
   std::vector<double> values;
+  values.reserve(rounds.size());
   for (const ThroughputRound& round : rounds) values.push_back(field(round));
   return summarize(std::move(values)).p50;
 }

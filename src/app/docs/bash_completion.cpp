@@ -42,21 +42,17 @@ std::string case_of(const Flag& flag) {
   constexpr char kNoFiles[] = "      compopt +o bashdefault +o default\n";
   std::string text = "    " + names(flag) + ")\n";
   switch (value_kind(flag)) {
-    case ValueKind::none:
-      return {};
+    case ValueKind::none: return {};
     case ValueKind::choice:
       text += kNoFiles;
       text += "      COMPREPLY=($(compgen -W '" + spaced(flag.choices()) + "' -- \"$current\"))\n";
       break;
-    case ValueKind::file:
-      break;
+    case ValueKind::file: break;
     case ValueKind::folder:
       text += kNoFiles;
       text += "      compopt -o dirnames\n";
       break;
-    case ValueKind::other:
-      text += kNoFiles;
-      break;
+    case ValueKind::other: text += kNoFiles; break;
   }
   return text + "      return\n      ;;\n";
 }

@@ -15,16 +15,11 @@ std::string quoted(const std::string& text) {
 /// Of `complete`: -r needs a value, -F files are offered, -f they are not, -x is -r -f.
 std::string value_options(const Flag& flag) {
   switch (value_kind(flag)) {
-    case ValueKind::none:
-      return {};
-    case ValueKind::choice:
-      return " -x -a " + quoted(spaced(flag.choices()));
-    case ValueKind::file:
-      return " -r -F";
-    case ValueKind::folder:
-      return " -x -a '(__fish_complete_directories)'";
-    case ValueKind::other:
-      break;
+    case ValueKind::none: return {};
+    case ValueKind::choice: return " -x -a " + quoted(spaced(flag.choices()));
+    case ValueKind::file: return " -r -F";
+    case ValueKind::folder: return " -x -a '(__fish_complete_directories)'";
+    case ValueKind::other: break;
   }
   return " -x";
 }

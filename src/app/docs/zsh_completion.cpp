@@ -20,16 +20,11 @@ std::string quoted(const std::string& text) {
 /// What completes the value, behind the explanation.
 std::string action(const Flag& flag) {
   switch (value_kind(flag)) {
-    case ValueKind::none:
-      return {};
-    case ValueKind::choice:
-      return ":word:(" + spaced(flag.choices()) + ")";
-    case ValueKind::file:
-      return ":file:_files";
-    case ValueKind::folder:
-      return ":folder:_files -/";
-    case ValueKind::other:
-      break;
+    case ValueKind::none: return {};
+    case ValueKind::choice: return ":word:(" + spaced(flag.choices()) + ")";
+    case ValueKind::file: return ":file:_files";
+    case ValueKind::folder: return ":folder:_files -/";
+    case ValueKind::other: break;
   }
   return ":" + quoted(flag.value) + ": ";
 }

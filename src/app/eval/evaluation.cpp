@@ -41,6 +41,7 @@ double Evaluation::mean_class_accuracy() const {
 
 std::vector<Confusion> Evaluation::most_confused(std::size_t count) const {
   std::vector<Confusion> all;
+  all.reserve(confusions_.size());
   for (const auto& [pair, images] : confusions_) all.push_back({pair.first, pair.second, images});
   std::stable_sort(all.begin(), all.end(),
                    [](const Confusion& a, const Confusion& b) { return a.images > b.images; });

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "app/eval/csv_reader.h"
 #include "app/eval/class_names.h"
+#include "app/eval/csv_reader.h"
 #include "app/inputs/source.h"
 
 namespace mnv2::app {

@@ -43,30 +43,14 @@ cv::Mat turned_upright(const cv::Mat& stored, int orientation) {
   cv::Mat transposed, upright;
   if (orientation >= 5) cv::transpose(stored, transposed);
   switch (orientation) {
-    case 2:
-      cv::flip(stored, upright, kMirrored);
-      break;
-    case 3:
-      cv::flip(stored, upright, kHalfTurn);
-      break;
-    case 4:
-      cv::flip(stored, upright, kUpsideDown);
-      break;
-    case 5:
-      upright = transposed;
-      break;
-    case 6:
-      cv::flip(transposed, upright, kMirrored);
-      break;
-    case 7:
-      cv::flip(transposed, upright, kHalfTurn);
-      break;
-    case 8:
-      cv::flip(transposed, upright, kUpsideDown);
-      break;
-    default:
-      upright = stored;
-      break;
+    case 2: cv::flip(stored, upright, kMirrored); break;
+    case 3: cv::flip(stored, upright, kHalfTurn); break;
+    case 4: cv::flip(stored, upright, kUpsideDown); break;
+    case 5: upright = transposed; break;
+    case 6: cv::flip(transposed, upright, kMirrored); break;
+    case 7: cv::flip(transposed, upright, kHalfTurn); break;
+    case 8: cv::flip(transposed, upright, kUpsideDown); break;
+    default: upright = stored; break;
   }
   return upright;
 }

@@ -18,7 +18,7 @@ std::string codec(const std::string& report, const std::string& name) {
 }  // namespace
 
 std::string decoder_version() {
-  const std::string report = cv::getBuildInformation();
+  const std::string& report = cv::getBuildInformation();
   return "OpenCV " + cv::getVersionString() + " (" MNV2_OPENCV_LINKAGE "; JPEG: " + codec(report, "JPEG") +
          "; PNG: " + codec(report, "PNG") + ")";
 }

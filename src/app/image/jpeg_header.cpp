@@ -137,17 +137,10 @@ class Walker {
     if (header_.height == 0)
       unsupported("the frame header gives no height (it comes later, in a DNL marker)");
     switch (components_) {
-      case 1:
-        header_.color = Color::grey;
-        break;
-      case 3:
-        header_.color = Color::rgb;
-        break;
-      case 4:
-        header_.color = Color::cmyk;
-        break;
-      default:
-        unsupported(std::to_string(components_) + " components, expected 1, 3 or 4");
+      case 1: header_.color = Color::grey; break;
+      case 3: header_.color = Color::rgb; break;
+      case 4: header_.color = Color::cmyk; break;
+      default: unsupported(std::to_string(components_) + " components, expected 1, 3 or 4");
     }
     check_pixels(header_.width, header_.height, limits_);
   }

@@ -47,30 +47,21 @@ class ChunkReader {
 
 Color color_of(int png_color_type) {
   switch (png_color_type) {
-    case 0:
-      return Color::grey;
-    case 2:
-      return Color::rgb;
-    case 3:
-      return Color::palette;
-    case 4:
-      return Color::grey_alpha;
-    case 6:
-      return Color::rgb_alpha;
-    default:
-      damaged("IHDR: colour type " + std::to_string(png_color_type) + ", expected 0, 2, 3, 4 or 6");
+    case 0: return Color::grey;
+    case 2: return Color::rgb;
+    case 3: return Color::palette;
+    case 4: return Color::grey_alpha;
+    case 6: return Color::rgb_alpha;
+    default: damaged("IHDR: colour type " + std::to_string(png_color_type) + ", expected 0, 2, 3, 4 or 6");
   }
 }
 
 /// PNG specification, table 11.1.
 bool is_allowed_depth(Color color, int depth) {
   switch (color) {
-    case Color::grey:
-      return depth == 1 || depth == 2 || depth == 4 || depth == 8 || depth == 16;
-    case Color::palette:
-      return depth == 1 || depth == 2 || depth == 4 || depth == 8;
-    default:
-      return depth == 8 || depth == 16;
+    case Color::grey: return depth == 1 || depth == 2 || depth == 4 || depth == 8 || depth == 16;
+    case Color::palette: return depth == 1 || depth == 2 || depth == 4 || depth == 8;
+    default: return depth == 8 || depth == 16;
   }
 }
 

@@ -66,7 +66,9 @@ std::string json_in_html(std::string_view json) {
 }
 
 HtmlSink::HtmlSink(const std::string& path, const Settings& settings) : file_("--html", path) {
-  Json run{{"program", "mnv2-classify " MNV2_VERSION_STRING}, {"model", settings.model}, {"base", link_base(path)}};
+  Json run{{"program", "mnv2-classify " MNV2_VERSION_STRING},
+           {"model", settings.model},
+           {"base", link_base(path)}};
   if (!settings.labels.empty()) run["labels"] = settings.labels;
   file_.output().write(report_page());
   file_.output().write(script("type=\"application/json\" id=\"run\"", json_in_html(dump_line(run))));

@@ -111,12 +111,9 @@ class TemporaryCopy {
 int create(const std::string& source, const struct stat& info, const std::string& folder,
            const std::string& target, SortAs how) {
   switch (how) {
-    case SortAs::link:
-      return linkat(AT_FDCWD, source.c_str(), AT_FDCWD, target.c_str(), AT_SYMLINK_FOLLOW);
-    case SortAs::symlink:
-      return symlink(std::filesystem::absolute(source).c_str(), target.c_str());
-    case SortAs::copy:
-      break;
+    case SortAs::link: return linkat(AT_FDCWD, source.c_str(), AT_FDCWD, target.c_str(), AT_SYMLINK_FOLLOW);
+    case SortAs::symlink: return symlink(std::filesystem::absolute(source).c_str(), target.c_str());
+    case SortAs::copy: break;
   }
   struct stat there {};
   if (lstat(target.c_str(), &there) == 0) {  // before the bytes are copied for nothing

@@ -92,16 +92,11 @@ Framing framing(Layout layout, int predictions) {
 
 std::string format_record(const Record& record, Layout layout, int predictions) {
   switch (layout) {
-    case Layout::json_object:
-      return dump_indented(to_json(record)) + "\n";
-    case Layout::json_array:
-      return dump_line(to_json(record));
-    case Layout::json_lines:
-      return dump_line(to_json(record)) + "\n";
-    case Layout::csv:
-      return csv_record(record, predictions);
-    case Layout::text:
-      return to_text(record);
+    case Layout::json_object: return dump_indented(to_json(record)) + "\n";
+    case Layout::json_array: return dump_line(to_json(record));
+    case Layout::json_lines: return dump_line(to_json(record)) + "\n";
+    case Layout::csv: return csv_record(record, predictions);
+    case Layout::text: return to_text(record);
   }
   return {};
 }
