@@ -18,6 +18,7 @@ from mnv2_figures_text import font, phrase, word
 Rng = np.random.Generator
 
 DARK_ENOUGH = 110  # of 255; a code whose dark modules are lighter cannot be read
+MAX_GRAPHS = 5  # that are tried for one diagram
 SYMBOLOGIES = (("CODE128", "text"), ("CODE128", "text"), ("EANX", 12), ("EANX", 7), ("UPCA", 11), ("CODE39", "capitals"),
                ("ITF14", 13), ("CODE93", "capitals"), ("PLESSEY", 10), ("MSI_PLESSEY", 9))
 
@@ -118,8 +119,8 @@ def draw_barcode(rng: Rng, styles: Styles) -> Image.Image:
     return _on_label(rng, styles, image, colors)
 
 
-def draw_diagram(rng: Rng, styles: Styles) -> Image.Image:
-    """Boxes and arrows: trees, flow charts, networks, clusters."""
+def _describe_diagram(rng: Rng, styles: Styles) -> tuple[str, str]:
+    """Boxes and arrows: trees, flow charts, networks, clusters. The name of a layout, and the graph in Graphviz's words."""
     paper = choose_paper(rng, styles)
     count = int(rng.integers(4, 16))
     directed = chance(rng, 0.7)
@@ -147,10 +148,24 @@ def draw_diagram(rng: Rng, styles: Styles) -> Image.Image:
     if chance(rng, 0.2):
         lines.append("subgraph cluster_a { label=" + word(rng) + "; " + " ".join(f"n{i}" for i in range(3)) + " }")
     text = f"{'digraph' if directed else 'graph'} {{\n" + "\n".join(lines) + "\n}\n"
-    engine = str(rng.choice(["dot", "dot", "dot", "dot", "neato", "circo", "fdp"]))
-    image = _run(["dot", f"-K{engine}", "-Tpng"], text)
-    image.thumbnail((1000, 1000))
-    return image
+    return str(rng.choice(["dot", "dot", "dot", "dot", "neato", "circo", "fdp"])), text
+
+
+def draw_diagram(rng: Rng, styles: Styles) -> Image.Image:
+    """A graph of Graphviz's. Its layouts give up on, or crash with, one graph in some hundreds: then another is drawn.
+    @throws ToolError when that does not help"""
+    attempts = 0
+    while True:
+        layout, text = _describe_diagram(rng, styles)
+        attempts += 1
+        try:
+            image = _run(["dot", f"-K{layout}", "-Tpng"], text)
+        except ToolError:
+            if attempts == MAX_GRAPHS:
+                raise
+        else:
+            image.thumbnail((1000, 1000))
+            return image
 
 
 CODES = {"QR code": draw_qr_code, "barcode": draw_barcode, "diagram": draw_diagram}

@@ -51,14 +51,15 @@ TRAIN = Styles(
         ("#08306b", "#08519c", "#2171b5", "#4292c6", "#6baed6", "#9ecae1", "#c6dbef", "#deebf7"),
         ("#52ef99", "#c95e9f", "#b1e632", "#7574f5", "#799d10", "#fd3fbe", "#2cf52b", "#d130ff")),
     colormaps=("viridis", "jet", "gray", "Blues", "Reds", "RdBu", "coolwarm", "hot", "terrain", "YlGnBu", "PuOr",
-               "cubehelix", "rainbow", "Greens", "bone", "spring", "PiYG", "gnuplot", "twilight"),
+               "cubehelix", "rainbow", "Greens", "bone", "spring", "PiYG", "gnuplot", "twilight", "Greys", "autumn",
+               "cool", "pink", "bwr", "RdYlGn", "RdGy", "GnBu", "BuPu", "OrRd", "PuRd", "afmhot", "CMRmap", "nipy_spectral"),
     papers=(Paper("#ffffff", "#000000"), Paper("#fafafa", "#202020"), Paper("#f4ecd8", "#3b2f20"),
             Paper("#eef3f8", "#102a43"), Paper("#fffbe6", "#333300"), Paper("#e8e8e8", "#111111"),
             Paper("#f0fff0", "#0b3d0b")),
     dark_papers=(Paper("#000000", "#ffffff"), Paper("#1e1e1e", "#d4d4d4"), Paper("#0d1b2a", "#e0e1dd"),
                  Paper("#2b2b3a", "#f8f8f2")),
     desks=("#c0c0c0", "#5c4033", "#dfe6e9", "#34495e", "#8e9775", "#f5f5f5", "#101010"),
-    markers=("o", "s", "^", "x", "+", "."),
+    markers=("o", "s", "^", "x", "+", ".", "<", "8", "H", "P", "X", "2"),
     node_shapes=("box", "ellipse", "circle", "diamond", "plaintext", "record"))
 
 VALIDATION = Styles(

@@ -71,7 +71,9 @@ class Trainer:
 
     def __init__(self, network: nn.Module, features: nn.Module, train: Images, val: Images, recipe: Recipe,
                  output: Path, workers: int):
-        self.network, self.features, self.train, self.val = network, features, train, val
+        # Channels innermost is how PyTorch's convolutions are fastest on a CPU.
+        self.network = network.to(memory_format=torch.channels_last)
+        self.features, self.train, self.val = features, train, val
         self.recipe, self.output, self.workers = recipe, output, workers
         if recipe.freeze:
             features.requires_grad_(False)

@@ -87,7 +87,7 @@ class Models(Case):
         broken = models[str(self.data / "broken.safetensors")]
         self.assertEqual(broken["error"]["code"], "invalid_model")
         own = models[str(MODELS / "figure-kinds.safetensors")]
-        self.assertEqual((own["name"], own["classes"], own["input_size"]), ("figure-kinds", 14, 128))
+        self.assertEqual((own["name"], own["classes"], own["input_size"]), ("figure-kinds", 14, 160))
         self.assertEqual(list(models)[:2], [str(self.data / "broken.safetensors"), str(self.data / "mine.safetensors")])
         text = self.run_program("--list-models")[0].decode()
         self.assertIn(f"mine\n  {self.data}/mine.safetensors\n  {CLASSES} classes, input 32x32, ", text)

@@ -253,6 +253,26 @@ class Figures(unittest.TestCase):
                     self.assertGreaterEqual(min(image.size), 20, path)
 
     @unittest.skipIf(NO_FIGURES, f"SKIPPED: {NO_FIGURES}")
+    def test_a_graph_that_crashes_its_layout_is_replaced(self) -> None:
+        for crashes, status in ((2, 0), (99, 1)):
+            with tempfile.TemporaryDirectory() as folder:
+                tool, count = Path(folder, "bin/dot"), Path(folder, "count")
+                tool.parent.mkdir()
+                tool.write_text(f'#!/bin/sh\necho x >>"{count}"\n[ "$(wc -l <"{count}")" -gt {crashes} ] || exit 134\n'
+                                f'exec "{shutil.which("dot")}" "$@"\n')
+                tool.chmod(0o755)
+                drawn = Path(folder, "drawn")
+                run = subprocess.run([sys.executable, str(SCRIPTS / "make_figures.py"), "--train", "1", "--val", "0",
+                                      "--test", "0", "--kinds", "diagram", "--processes", "1", str(drawn)],
+                                     capture_output=True, text=True, timeout=TIMEOUT,
+                                     env={**os.environ, "PATH": f"{tool.parent}{os.pathsep}{os.environ['PATH']}"})
+                self.assertEqual(run.returncode, status, run.stderr)
+                if status == 0:
+                    self.assertEqual(len(list(drawn.glob("train/diagram/*"))), 1)
+                else:
+                    self.assertIn("make_figures.py: dot -K", run.stderr)
+
+    @unittest.skipIf(NO_FIGURES, f"SKIPPED: {NO_FIGURES}")
     def test_the_own_model_is_as_right_as_it_is_said_to_be(self) -> None:
         """On a small part of the test images: what models/README.md tells, with room for so few."""
         told = float(re.search(r"says ([0-9.]+) % \(", (MODELS / "README.md").read_text()).group(1))
