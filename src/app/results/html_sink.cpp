@@ -71,7 +71,7 @@ HtmlSink::HtmlSink(const std::string& path, const Settings& settings) : file_("-
            {"base", link_base(path)}};
   if (!settings.labels.empty()) run["labels"] = settings.labels;
   file_.output().write(report_page());
-  file_.output().write(script("type=\"application/json\" id=\"run\"", json_in_html(dump_line(run))));
+  file_.output().write(script(R"(type="application/json" id="run")", json_in_html(dump_line(run))));
 }
 
 void HtmlSink::take(const Result& result) {
@@ -85,9 +85,9 @@ void HtmlSink::take(const Result& result) {
 }
 
 void HtmlSink::write_block() {
-  file_.output().write(script("type=\"application/json\" class=\"records\"",
+  file_.output().write(script(R"(type="application/json" class="records")",
                               "{\"records\":[" + records_ + "],\"truths\":[" + truths_ + "]}") +
-                       script("type=\"text/plain\" class=\"thumbnails\"", "\n" + thumbnails_));
+                       script(R"(type="text/plain" class="thumbnails")", "\n" + thumbnails_));
   waiting_ = 0;
   records_.clear();
   truths_.clear();
@@ -97,8 +97,8 @@ void HtmlSink::write_block() {
 void HtmlSink::finish(Ending ending) {
   if (waiting_ > 0) write_block();
   const bool complete = ending == Ending::complete;
-  file_.output().write(script("type=\"application/json\" id=\"end\"",
-                              complete ? "{\"complete\":true}" : "{\"complete\":false}") +
+  file_.output().write(script(R"(type="application/json" id="end")",
+                              complete ? R"({"complete":true})" : R"({"complete":false})") +
                        "</body>\n</html>\n");
   file_.finish(complete);
 }

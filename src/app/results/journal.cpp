@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <system_error>
+#include <utility>
 
 #include "app/json.h"
 #include "app/log.h"
@@ -77,7 +78,7 @@ JournalLine parse_journal_line(std::string_view text, Layout layout) {
   return layout == Layout::csv ? parse_csv_journal_line(text) : parse_json_line(text);
 }
 
-Journal::Journal(const std::string& path, Layout layout, int predictions) : path_(path) {
+Journal::Journal(std::string path, Layout layout, int predictions) : path_(std::move(path)) {
   try {
     open_locked();
     read(layout, framing(layout, predictions).before);

@@ -31,7 +31,7 @@ class Journal {
   /// @param predictions how many predictions a line of CSV has room for.
   /// @throws UsageError for a file that is not the result of such a run; it stays as it is.
   /// @throws Error{file_unreadable} where it cannot be written, or another run is writing to it.
-  Journal(const std::string& path, Layout layout, int predictions);
+  Journal(std::string path, Layout layout, int predictions);
   ~Journal();
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
