@@ -39,8 +39,7 @@ std::optional<Result> Exchange::next() {
   std::optional<Result>& slot = results_[written_ % results_.size()];
   ready_.wait(lock, [&] { return slot || failure_ || (stopped_ && written_ == taken_); });
   if (!slot) return std::nullopt;
-  std::optional<Result> result = std::move(slot);
-  slot.reset();
+  std::optional<Result> result = std::exchange(slot, std::nullopt);
   ++written_;
   room_.notify_one();
   return result;

@@ -14,7 +14,7 @@ enum class Verbosity {
   verbose,  ///< and what was chosen: model, instruction set, threads
 };
 
-void set_verbosity(Verbosity verbosity);
+void set_verbosity(Verbosity level);
 
 enum class Color {
   automatic,  ///< where stderr is a terminal that has them, and NO_COLOR (https://no-color.org) is not set
@@ -22,7 +22,7 @@ enum class Color {
   never,
 };
 
-void set_color(Color color);
+void set_color(Color mode);
 bool uses_color();
 
 /// Write "mnv2-classify: error: <message>" and so on. Control characters in the message (file names hold
