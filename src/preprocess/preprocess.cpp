@@ -87,6 +87,7 @@ bool arithmetic_is_exact(const kernels::Normalisation& normalisation, const kern
                      .count = kValues,
                      .normalisation = &normalisation});
   for (int c = 0; c < kChannels; ++c)
+    // NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): bit for bit, as the results must be
     if (std::memcmp(computed[c].data(), normalisation.table[c], sizeof(computed[c])) != 0) return false;
   return true;
 }
