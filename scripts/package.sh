@@ -94,7 +94,8 @@ main() {
 
   local dir=$root/build/package
   say "Building the program in build/package/"
-  configure "$dir" -DCMAKE_BUILD_TYPE=Release -DMNV2_BUILD_TESTS=OFF -DMNV2_REPRODUCIBLE=ON -DCMAKE_INSTALL_PREFIX=/usr \
+  configure "$dir" -DCMAKE_BUILD_TYPE=Release -DMNV2_BUILD_TESTS=OFF -DMNV2_BUILD_SHARED=OFF \
+    -DMNV2_REPRODUCIBLE=ON -DCMAKE_INSTALL_PREFIX=/usr \
     -DOpenCV_DIR="$(opencv_config)" -DMNV2_INSTALL_MODELS="$(IFS=';' && echo "${models[*]}")"
   build "$dir"
   check_libraries "$dir/mnv2-classify"

@@ -18,7 +18,8 @@ if(MNV2_BUILD_SHARED)
                                                    $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/include>)
   target_compile_features(mnv2_shared INTERFACE cxx_std_20)
   target_link_libraries(mnv2_shared PRIVATE Threads::Threads $<BUILD_INTERFACE:mnv2_options>)
-  target_link_options(mnv2_shared PRIVATE LINKER:--version-script=${CMAKE_CURRENT_SOURCE_DIR}/exports.map)
+  # Not by LINKER:, which is -Wl, and would be cut at the commas of the folder's name.
+  target_link_options(mnv2_shared PRIVATE "SHELL:-Xlinker \"--version-script=${CMAKE_CURRENT_SOURCE_DIR}/exports.map\"")
   set_target_properties(mnv2_shared PROPERTIES LINKER_LANGUAGE CXX VERSION ${PROJECT_VERSION} SOVERSION ${abi_version}
                                                LINK_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/exports.map)
   list(APPEND libraries mnv2_shared)
