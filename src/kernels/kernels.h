@@ -49,13 +49,6 @@ struct PointwiseArgs {
 /// Output channels of a panel of pointwise weights: at most this many vectors.
 inline constexpr int kMaxPanelVectors = 2;
 
-/// The same for a panel whose last vector has outputs in its lower half alone, V / 2 at most: `vectors` 1
-/// stands for one half vector, 2 for three. weights: [ceil(in_c / 2)][half vectors][V], with the weights of
-/// input channels 2 i and 2 i + 1 in turns (pack_halves). All lanes are multiplied, where the panel in whole
-/// vectors would multiply a quarter (or half) for nothing. The sum over the even channels and the one over
-/// the odd are added up, then `start` is added: so a cut over the pixels keeps every bit, one over the
-/// channels does not.
-
 /// Where a projection's sum was cut in two: output[p][n] = min(max(output[p][n] + partial[p][n], clamp_min), clamp_max)
 /// + residual[p][n].
 struct AddArgs {
@@ -122,7 +115,15 @@ struct KernelTable {
   int lanes;  // V
 
   void (*pointwise)(const PointwiseArgs&) noexcept;
+
+  /// As pointwise, for a panel whose last vector has outputs in its lower half alone, V / 2 at most: `vectors` 1
+  /// stands for one half vector, 2 for three. weights: [ceil(in_c / 2)][half vectors][V], with the weights of
+  /// input channels 2 i and 2 i + 1 in turns (pack_halves). All lanes are multiplied, where the panel in whole
+  /// vectors would multiply a quarter (or half) for nothing. The sum over the even channels and the one over
+  /// the odd are added up, then `start` is added: so a cut over the pixels keeps every bit, one over the
+  /// channels does not.
   void (*pointwise_halves)(const PointwiseArgs&) noexcept;
+
   void (*add_partial)(const AddArgs&) noexcept;
   void (*linear)(const LinearArgs&) noexcept;
   void (*depthwise)(const DepthwiseArgs&) noexcept;
