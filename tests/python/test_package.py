@@ -135,7 +135,7 @@ class Packages(unittest.TestCase):
         program = self.unpacked() / "usr/bin/mnv2-classify"
         for threads in (1, 2):
             answer = run(sys.executable, "-I", "-S", launcher, os.devnull, self.folder / "stderr", program, "-m", model, "-t",
-                         threads, self.photo).stdout
+                         threads, ROOT / SAMPLES / "text_page.jpg").stdout
             _, kib, status = answer.split()
             self.assertEqual(status, "0")
             self.assertLess(int(kib) * 1024, 40e6, f"{threads} threads")
