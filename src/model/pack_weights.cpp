@@ -77,8 +77,8 @@ class Packer {
   float* arena_;
 };
 
-/// A layer's mapped weights are not needed once they are packed: what is mapped shrinks as the arena fills. Only of large
-/// layers, most of the weights: each time all threads stop to forget the pages.
+/// A layer's mapped weights are not needed once they are packed: what is mapped shrinks as the arena fills.
+/// Only of large layers, most of the weights: each time all threads stop to forget the pages.
 void release(const Model& model, const Block& block) {
   constexpr std::size_t kLarge = std::size_t{64} << 10;  // floats
   if (block.expand && model.weight(*block.expand).size() >= kLarge) model.release(*block.expand);

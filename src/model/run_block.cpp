@@ -250,8 +250,9 @@ class BlockRun {
     std::ptrdiff_t block_stride;  // floats
   };
 
-  /// Adds one chunk's share of output pixels [pixels): the bias with the first chunk, the clamp and the residual with the
-  /// last. Those of a second group go to the context's partial sums, and add_groups does the rest.
+  /// Adds one chunk's share of output pixels [pixels): the bias with the first chunk, the clamp and the
+  /// residual with the last. Those of a second group go to the context's partial sums, and add_groups does
+  /// the rest.
   void project(const ThreadBuffers& thread, const ChunkPlan& chunk, Range pixels, Filtered input,
                Share share) const {
     const LayerTimer timer(thread, b_.project_layer());
@@ -295,7 +296,7 @@ class BlockRun {
   };
 
   /// By chunks each weight comes once, and the arena has them in order: while a panel is multiplied, as many
-  /// to come.
+  /// to come. Two groups are two streams that share the distance: one thread alone reads both in turns.
   Fetch next_weights(const PanelPlan& panel, int in_c) const {
     return {context_.arena + panel.weights + kPrefetchDistance / b_.groups(),
             std::ptrdiff_t{panel.vectors} * lanes_ * in_c};
