@@ -26,7 +26,7 @@ int main(int argc, char** argv) {
   app.add_option("--resize", preprocessing.resize, "Short side after resizing, pixels")
       ->capture_default_str();
   app.add_option("--crop", preprocessing.crop, "Side of the centre crop, pixels")->capture_default_str();
-  app.add_flag("--labels", with_labels, "Put labels \"class 0\", \"class 1\", ... into the file");
+  app.add_flag("--labels", with_labels, R"(Put labels "class 0", "class 1", ... into the file)");
   CLI::Option* full_flag = app.add_flag("--full", full, "MobileNetV2 1.0 instead of three small blocks");
   CLI::Option* v1_option = app.add_option("--v1", alpha, "MobileNetV1 with this width multiplier instead")
                                ->check(CLI::Range(0.03125, 4.0))

@@ -210,7 +210,7 @@ TEST_CASE("c api: what cannot be loaded") {
   const Fixture fixture;
   const auto load = [](const char* path, const mnv2_model_options& options = {}) {
     return [=](mnv2_error* error) {
-      mnv2_model* model = reinterpret_cast<mnv2_model*>(1);
+      auto* model = reinterpret_cast<mnv2_model*>(1);
       const mnv2_status status = mnv2_model_load(path, &options, &model, error);
       CHECK(model == nullptr);
       return status;
@@ -241,7 +241,7 @@ TEST_CASE("c api: what cannot be loaded") {
 TEST_CASE("c api: arguments out of range") {
   const Fixture fixture;
   const ModelHandle model = fixture.load();
-  mnv2_session* made = reinterpret_cast<mnv2_session*>(1);
+  auto* made = reinterpret_cast<mnv2_session*>(1);
   check_error(MNV2_INVALID_ARGUMENT, "model: NULL",
               [&](mnv2_error* error) { return mnv2_session_create(nullptr, 1, &made, error); });
   CHECK(made == nullptr);

@@ -40,7 +40,7 @@ std::size_t resident_pages(std::span<const std::byte> mapped, std::size_t page) 
 }
 
 std::string refusal(const std::filesystem::path& path, ErrorCode code) {
-  const std::string message = error_message(code, [&] { MappedFile file(path); });
+  const std::string message = error_message(code, [&] { const MappedFile file(path); });
   REQUIRE(message.starts_with(path.string() + ": "));
   return message.substr(path.string().size() + 2);
 }

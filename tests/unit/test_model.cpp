@@ -136,7 +136,7 @@ TEST_CASE("a file of version 1, which knew one padding and one interpolation, lo
   const TempDir dir;
   ModelFile file = small_file();
   file.metadata["format_version"] = "1";
-  file.metadata["architecture"] = replaced(file.metadata["architecture"], "\"padding\":\"symmetric\",", "");
+  file.metadata["architecture"] = replaced(file.metadata["architecture"], R"("padding":"symmetric",)", "");
   const Model model = load(dir, file.serialize());
   CHECK(model.architecture() == tiny_architecture(kClasses));
   CHECK(model.preprocessing() == Preprocessing{.resize = 20, .crop = 16});

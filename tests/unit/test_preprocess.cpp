@@ -170,8 +170,9 @@ std::vector<float> naive_planes(const std::vector<std::uint8_t>& rgb, const Prep
   std::vector<float> planes(3 * plane);
   for (std::size_t i = 0; i < plane; ++i)
     for (std::size_t c = 0; c < 3; ++c) {
-      volatile float unit = float(rgb[3 * i + c]) / 255.0f;  // volatile: every step is rounded to float32
-      volatile float centred = unit - p.mean[c];
+      const volatile float unit =
+          float(rgb[3 * i + c]) / 255.0f;  // volatile: every step is rounded to float32
+      const volatile float centred = unit - p.mean[c];
       planes[plane * c + i] = centred / p.std[c];
     }
   return planes;
@@ -450,7 +451,7 @@ std::string invalid_argument(const F& f) {
 TEST_CASE("arguments outside their range are refused by name") {
   const float inf = std::numeric_limits<float>::infinity();
   const auto make = [](const Preprocessing& p) {
-    return invalid_argument([&] { Preprocessor preprocess(p); });
+    return invalid_argument([&] { const Preprocessor preprocess(p); });
   };
   CHECK(make({}) == "no error");
   CHECK(make({.resize = 0}) == "preprocessing: resize is 0, expected 1 to 16384");
