@@ -1,6 +1,7 @@
 #include "core/thread_pool.h"
 
 #include <atomic>
+#include <bit>
 #include <chrono>
 #include <cstdint>
 #include <thread>
@@ -9,6 +10,8 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
+
+#include "core/thread_placement.h"
 
 namespace mnv2 {
 namespace {
@@ -21,13 +24,16 @@ void cpu_pause() {
 #endif
 }
 
-// Longer than the gap between two stages of a network (about a microsecond), shorter than a scheduler tick.
-constexpr std::chrono::microseconds kSpin{50};
+// Longer than one thread waits for the others between two stages of a network, also where one was late to begin:
+// a thread that sleeps for a moment may wake up on the CPU of another. Shorter than a scheduler tick.
+constexpr std::chrono::microseconds kSpin{200};
+// With more threads than CPUs each spins in the way of another.
+constexpr std::chrono::microseconds kCrowdedSpin{50};
 
-/// Waits until `value` is no longer `old`: spins for kSpin, then sleeps in the kernel. Returns the new value.
+/// Waits until `value` is no longer `old`: spins for `spin`, then sleeps in the kernel. Returns the new value.
 template <typename T>
-T wait_while_equal(const std::atomic<T>& value, T old) {
-  const auto deadline = std::chrono::steady_clock::now() + kSpin;
+T wait_while_equal(const std::atomic<T>& value, T old, std::chrono::microseconds spin) {
+  const auto deadline = std::chrono::steady_clock::now() + spin;
   do {
     for (int i = 0; i < 32; ++i) {
       const T now = value.load(std::memory_order_acquire);
@@ -60,6 +66,11 @@ struct alignas(64) Claim {
   }
 };
 
+/// The last job that a worker has noticed; on a cache line of its own.
+struct alignas(64) Notice {
+  std::atomic<std::uint32_t> job{0};
+};
+
 }  // namespace
 
 struct ThreadPool::Impl {
@@ -70,9 +81,16 @@ struct ThreadPool::Impl {
   const void* job = nullptr;
   alignas(64) std::atomic<int> unfinished{0};  // parts of the current job
   std::vector<Claim> claims;                   // [max_parts()]
+  std::vector<Notice> notices;                 // [threads()]; the caller's is not used
   std::vector<std::thread> workers;
+  const bool crowded;  // more threads than CPUs
+  const std::chrono::microseconds spin;
 
-  explicit Impl(int threads) : claims(static_cast<std::size_t>(threads) * kMaxPartsPerThread) {}
+  explicit Impl(int threads)
+      : claims(static_cast<std::size_t>(threads) * kMaxPartsPerThread),
+        notices(threads),
+        crowded(threads > allowed_cpus()),
+        spin(crowded ? kCrowdedSpin : kSpin) {}
 
   /// Does parts of the current job: first those that are this thread's by their place, whose data its cache may hold
   /// from the job before, then what the others have not begun. A job may be read only once a part of it is claimed,
@@ -87,15 +105,29 @@ struct ThreadPool::Impl {
       const bool leave = call == nullptr;
       if (!leave) call(job, static_cast<int>(part), thread);
       if (unfinished.fetch_sub(1, std::memory_order_acq_rel) == 1) unfinished.notify_one();
+      if (thread == 0 && !crowded) look_after_owner(part, now);
       if (leave) return false;
     }
     return true;
   }
 
+  /// For the caller, which has done `part`: when that is another's first part, and its thread has not even noticed
+  /// the job before, then that thread may be waiting for the CPU that the caller runs on. Schedulers do this to
+  /// threads that wake up, and leave it so for tens of milliseconds: a virtual CPU that idles may look taken to
+  /// them. A thread that stays behind, because it waits for another process, is asked less and less often.
+  void look_after_owner(std::uint32_t part, Ticket now) {
+    const auto threads = static_cast<std::uint32_t>(workers.size()) + 1;
+    const std::uint32_t owner = ((part + 1) * threads - 1) / now.parts;
+    if (owner == 0 || part != now.parts * owner / threads) return;
+    const std::uint32_t behind = now.job - notices[owner].job.load(std::memory_order_relaxed);
+    if (behind >= 2 && std::has_single_bit(behind)) move_off_this_cpu(workers[owner - 1]);
+  }
+
   void serve(int thread) {
     std::uint32_t seen = 0;
     do {
-      seen = wait_while_equal(jobs, seen);
+      seen = wait_while_equal(jobs, seen, spin);
+      notices[thread].job.store(seen, std::memory_order_relaxed);
     } while (work(thread));
   }
 
@@ -111,7 +143,7 @@ struct ThreadPool::Impl {
 
   void wait_until_finished() {
     for (int left = unfinished.load(std::memory_order_acquire); left != 0;)
-      left = wait_while_equal(unfinished, left);
+      left = wait_while_equal(unfinished, left, spin);
   }
 
   void stop() {
