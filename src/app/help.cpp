@@ -28,7 +28,7 @@ constexpr char kConclusion[] =
 Results go to stdout or --output: one record for each input, in the order given, also for a file that cannot be
 classified ("status":"error"). Messages go to stderr.
 Exit status: 0 all good, 1 some input failed, 2 usage, 3 the model cannot be used,
-130 or 143 stopped by a signal.
+4 results could not be written, 130 or 143 stopped by a signal.
 )";
 
 constexpr std::size_t kMeaningColumn = 42;      // where the examples' meanings begin

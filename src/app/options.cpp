@@ -179,9 +179,11 @@ void add_flags(CLI::App& app, Options& options) {
   app.option_defaults()->group("Messages");
   CLI::Option* quiet = app.add_flag_callback(
       "-q,--quiet", [&] { options.verbosity = Verbosity::quiet; }, "no warnings on stderr");
+  quiet->disable_flag_override();
   app.add_flag_callback(
          "-v,--verbose", [&] { options.verbosity = Verbosity::verbose; },
          "what was chosen on stderr, timings in the results")
+      ->disable_flag_override()
       ->excludes(quiet);
   add_choice<When>(app, "--progress", options.progress,
                    {{"auto", When::automatic}, {"always", When::always}, {"never", When::never}},
@@ -191,7 +193,7 @@ void add_flags(CLI::App& app, Options& options) {
                     "colours on stderr (auto: on a terminal, unless $NO_COLOR is set)");
   app.add_flag("--version", options.version, "version, instruction sets and image decoder")
       ->disable_flag_override();
-  app.set_help_flag("-h,--help", "this text")->group("Messages");
+  app.set_help_flag("-h,--help", "this text")->disable_flag_override()->group("Messages");
 }
 
 /// CLI11's words for a command line that it cannot parse, made plain where they are not.
@@ -201,6 +203,18 @@ std::string reworded(const std::string& message) {
   const std::size_t override = message.find(" was given a disallowed flag override");
   if (override != std::string::npos) return "--" + message.substr(0, override) + " takes no value";
   return message;
+}
+
+/// Refuses what CLI11 takes for something else: after "--output=" it takes the next argument for the value, and of
+/// "-o=FILE" the equals sign for a part of it.
+void check_equals_sign(std::string_view argument) {
+  const std::size_t equals = argument.find('=');
+  if (equals == std::string_view::npos || !argument.starts_with('-')) return;
+  const std::string flag(argument.substr(0, equals));
+  if (flag.starts_with("--") && equals + 1 == argument.size())
+    throw UsageError(flag + ": its value is missing");
+  if (equals == 2 && flag != "--")
+    throw UsageError("'" + std::string(argument) + "': a short flag takes no '='; write " + flag + " VALUE");
 }
 
 }  // namespace
@@ -214,6 +228,7 @@ Options parse_options(const std::vector<std::string>& arguments) {
   // Inputs are taken from what CLI11 leaves over, not declared as a positional: it would take a file name
   // "[a,b]" for a list. Whatever follows "--" is an input, also with a leading "-".
   const auto separator = std::find(arguments.begin(), arguments.end(), "--");
+  std::for_each(arguments.begin(), separator, check_equals_sign);
   std::vector<std::string> reversed(std::make_reverse_iterator(separator), arguments.rend());
   try {
     app.parse(reversed);

@@ -31,6 +31,7 @@
 #include "app/results/destination.h"
 #include "app/results/make_sinks.h"
 #include "app/results/output.h"
+#include "app/results/output_file.h"
 #include "app/results/plan_outputs.h"
 #include "app/signals.h"
 #include "app/summary/summary.h"
@@ -64,7 +65,18 @@ int print(const std::string& text, Output& output) {
   output.finish();
   if (output.state() != Output::State::failed) return kExitOk;
   log_error(output.error());
-  return kExitFailed;
+  return kExitOutput;
+}
+
+/// The same, to --output where it is given.
+int print(const std::string& text, const Plan& plan, Output& standard_output) {
+  if (!plan.output) return print(text, standard_output);
+  OutputFile file("--output", *plan.output);
+  file.output().write(text);
+  file.finish(true);
+  if (file.output().state() != Output::State::failed) return kExitOk;
+  log_error(file.output().error());
+  return kExitOutput;
 }
 
 /// How the outputs of a run fared.
@@ -83,7 +95,7 @@ struct Outcome {
 int exit_status(const PipelineResult& result, const Outcome& outcome) {
   if (outcome.write_error) {
     log_error(*outcome.write_error);
-    return kExitFailed;
+    return kExitOutput;
   }
   if (outcome.closed && result.signal == 0) return kExitOk;
   if (result.failed > 0 && result.records > 1) {
@@ -91,7 +103,8 @@ int exit_status(const PipelineResult& result, const Outcome& outcome) {
                 " inputs could not be classified");
   }
   if (result.signal != 0) return kExitSignalBase + result.signal;
-  return result.failed > 0 || outcome.lost > 0 ? kExitFailed : kExitOk;
+  if (outcome.lost > 0) return kExitOutput;
+  return result.failed > 0 ? kExitFailed : kExitOk;
 }
 
 int bench(const Engine& engine, const Plan& plan, Destination& destination) {
@@ -164,12 +177,20 @@ int with_model(const std::function<int()>& use) {
   }
 }
 
+/// What is told of models alone.
+int print_about_models(const Plan& plan, Output& output) {
+  std::string text;
+  const int status = with_model([&] {
+    text = plan.summary ? summary_text(plan) : list_models(plan.model, plan.layout);
+    return kExitOk;
+  });
+  return status == kExitOk ? print(text, plan, output) : status;
+}
+
 int run_plan(const Plan& plan, Output& output) {
   log_info("instruction set " + std::string(isa_name(plan.isa)) + ", " + std::to_string(plan.threads) +
            (plan.threads == 1 ? " thread" : " threads"));
-  if (plan.list_models)
-    return with_model([&] { return print(list_models(plan.model, plan.layout), output); });
-  if (plan.summary) return with_model([&] { return print(summary_text(plan), output); });
+  if (plan.summary || plan.list_models) return print_about_models(plan, output);
 
   image::init_decoder();
   EarlyPicture early(plan);  // is decoded while the model is loaded
@@ -201,6 +222,11 @@ int run(int argc, char** argv) {
   } catch (const UsageError& e) {
     log_error(e.what());
     return kExitUsage;
+  } catch (const Error& e) {  // those of models and of images end elsewhere: an output cannot be opened
+    log_error(e.what());
+    return kExitOutput;
+  } catch (const Stopped&) {
+    return kExitSignalBase + stop_signal();
   }
 }
 

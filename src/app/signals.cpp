@@ -1,7 +1,9 @@
 #include "app/signals.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -51,6 +53,24 @@ bool wait_readable(int descriptor) {
     if (poll(events, 2, -1) < 0 && errno == EINTR) continue;
     return events[1].revents == 0;
   }
+}
+
+int open_interruptibly(const char* path, int flags) {
+  struct stat info {};
+  if (stat(path, &info) != 0 || !S_ISFIFO(info.st_mode)) return open(path, flags);
+  int descriptor = -1;
+  while ((descriptor = open(path, flags | O_NONBLOCK)) < 0 && errno == ENXIO) {  // nobody reads it yet
+    constexpr int kRetryMs = 20;
+    pollfd ended = {waiting_ended.load(), POLLIN, 0};
+    if (poll(&ended, 1, kRetryMs) > 0) throw Stopped();
+  }
+  if (descriptor < 0) return -1;
+  if ((flags & O_ACCMODE) == O_RDONLY && !wait_readable(descriptor)) {
+    close(descriptor);
+    throw Stopped();
+  }
+  (void)fcntl(descriptor, F_SETFL, flags & ~O_NONBLOCK);
+  return descriptor;
 }
 
 void end_waiting() {

@@ -15,6 +15,15 @@ int stop_signal();
 /// stop signal or by end_waiting(), before or meanwhile.
 bool wait_readable(int descriptor);
 
+/// Thrown out of a wait that a stop signal ended, where there is nothing to finish yet.
+struct Stopped {};
+
+/// Opens `path` as open(2) does, for reading or for writing. A FIFO is waited for until the other side is there - for
+/// reading also until there is something to read -, and a stop signal ends the wait.
+/// @return the descriptor, blocking, or -1 with errno
+/// @throws Stopped
+int open_interruptibly(const char* path, int flags);
+
 /// Ends what waits in wait_readable(), now and from now on: nobody takes what could still come.
 void end_waiting();
 

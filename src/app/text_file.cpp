@@ -1,11 +1,14 @@
 #include "app/text_file.h"
 
+#include <fcntl.h>
+
 #include <cerrno>
 #include <cstdio>
 #include <memory>
 #include <system_error>
 
 #include "app/options.h"
+#include "app/signals.h"
 
 namespace mnv2::app {
 namespace {
@@ -20,8 +23,9 @@ struct CloseFile {
 
 std::string read_text_file(const std::string& flag, const std::string& path) {
   const auto fail = [&](const std::string& why) { throw UsageError(flag + ": " + path + ": " + why); };
-  const std::unique_ptr<std::FILE, CloseFile> file(std::fopen(path.c_str(), "rb"));
-  if (file == nullptr) fail(std::generic_category().message(errno));
+  const int descriptor = open_interruptibly(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) fail(std::generic_category().message(errno));
+  const std::unique_ptr<std::FILE, CloseFile> file(fdopen(descriptor, "rb"));
   std::string text;
   char buffer[65536];
   for (std::size_t got = 0; (got = std::fread(buffer, 1, sizeof buffer, file.get())) > 0;) {

@@ -212,6 +212,14 @@ class Bench(Case):
             self.assertEqual((out, err.count("\n")), (b"", 1))
             self.assertIn(path, err)
 
+    def test_nothing_to_measure_is_a_failure(self):
+        empty = self.folder / "empty"
+        empty.mkdir()
+        for arguments in ((str(empty),), ("-",)):
+            out, err = self.run_program(*SHORT, *arguments, status=1)
+            self.assertEqual(out, b"")
+            self.assertIn("none of the inputs could be classified", err)
+
     def test_wrong_use(self):
         image = self.make("a.png")
         for arguments, message in (

@@ -388,6 +388,32 @@ class Usage(Case):
             _, err = self.run_program(wrong, status=2)
             self.assertIn(f"did you mean {right}?", err)
 
+    def test_what_is_told_of_models_goes_to_a_file_too(self):
+        target = self.folder / "told.json"
+        for mode in ("--summary", "--list-models"):
+            expected, _ = self.run_program(mode, "-f", "json")
+            self.assertEqual(self.run_program(mode, "-f", "json", "-o", str(target))[0], b"")
+            self.assertEqual(target.read_bytes(), expected)
+            for flags in (("--html", "x.html"), ("--embeddings", "x.npy"), ("--sort-into", "x"), ("--shard", "1/2"),
+                          ("--labels", "x"), ("--min-prob", "0.5"), ("--resume", "-f", "jsonl", "-o", str(target))):
+                _, err = self.run_program(mode, *flags, status=2)
+                self.assertIn(f"{flags[0]}: not with {mode}", err)
+            self.assertIn("cannot write", self.run_program(mode, "-o", "/nonexistent/x", status=4)[1])
+
+    def test_an_equals_sign_is_not_misunderstood(self):
+        paths = [self.make("a.png"), self.make("b.png")]
+        before = [pathlib.Path(path).read_bytes() for path in paths]
+        for flag in ("--output", "--html", "--embeddings", "--labels", "--format", "--top-k"):
+            _, err = self.run_program(flag + "=", *paths, status=2)
+            self.assertIn(f"{flag}: its value is missing", err)
+        for flag in ("-o=x.json", "-k=3", "-m=imagenet"):
+            _, err = self.run_program(flag, *paths, status=2)
+            self.assertIn(f"write {flag[:2]} VALUE", err)
+        self.assertEqual([pathlib.Path(path).read_bytes() for path in paths], before)
+        for flag in ("--quiet=false", "--verbose=2", "--help=x"):
+            self.assertIn("takes no value", self.run_program(flag, paths[0], status=2)[1])
+        self.assertEqual(len(self.records("--top-k=1", "--", *paths)), 2)
+
     def test_help(self):
         for flag in ("-h", "--help"):
             out, err = self.run_program(flag)
@@ -615,13 +641,13 @@ class Faults(Case):
             with open("/dev/full", "wb") as full:
                 result = subprocess.run([PROGRAM, *arguments], env=self.environment, stdout=full, stderr=subprocess.PIPE,
                                         timeout=TIMEOUT)
-            self.assertEqual(result.returncode, 1)
+            self.assertEqual(result.returncode, 4)
             self.assertIn(b"No space left", result.stderr)
 
     def test_closed_standard_descriptors(self):
         path = self.make("a.png")
         command = f"'{PROGRAM}' '{path}'"
-        for redirection, status in ((">&-", 1), ("2>&-", 0), ("<&-", 0)):
+        for redirection, status in ((">&-", 4), ("2>&-", 0), ("<&-", 0)):
             result = subprocess.run(["/bin/sh", "-c", f"exec {command} {redirection}"], env=self.environment,
                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=TIMEOUT)
             self.assertEqual(result.returncode, status, redirection)

@@ -75,7 +75,7 @@ class Embeddings(OutputCase):
     def test_a_full_disk(self):
         with self.small_disk() as disk:
             _, err = self.run_program("--embeddings", str(disk / "x.npy"), "-o", str(self.folder / "out"),
-                                      *[self.make_folder(50)] * 40, status=1)
+                                      *[self.make_folder(50)] * 40, status=4)
             self.assertIn("No space left", err)
             self.assertFalse((disk / "x.npy").exists() or (self.folder / "out").exists())
 

@@ -121,6 +121,14 @@ class Eval(Case):
         out, _ = self.run_program("--eval", *self.flags, "-f", "jsonl", root)
         self.assertEqual(out.count(b"\n"), 1)
 
+    def test_no_image_has_no_accuracy(self):
+        (self.folder / "tree/0").mkdir(parents=True)
+        report, _ = self.report(str(self.folder / "tree"))
+        self.assertEqual([report[key] for key in ("images", "top1", "top5", "mean_class_accuracy")], [0, None, None, None])
+        for text, message in (("", "no rows; expected a path"), ("file,label\n", "no rows below the names")):
+            table = self.make("empty.csv", text.encode())
+            self.assertIn(message, self.run_program("--eval", "--truth", table, status=2)[1])
+
     def test_wrong_use(self):
         root = self.make_tree(["0", "what is this"])
         table = self.folder / "t.csv"

@@ -183,9 +183,9 @@ class Page(Report):
 
     def test_what_cannot_be_written(self):
         image = self.make("a.png")
-        _, err = self.run_program("--html", "/dev/full", image, status=1)
+        _, err = self.run_program("--html", "/dev/full", image, status=4)
         self.assertIn("cannot write /dev/full: No space left", err)
-        self.assertIn("--html", self.run_program("--html", "/nonexistent/x.html", image, status=1)[1])
+        self.assertIn("--html", self.run_program("--html", "/nonexistent/x.html", image, status=4)[1])
         for arguments, words in ((["--html", ""], "--html: the file name is empty"),
                                  (["--html", image], "is an input, too"),
                                  (["--html", "r", "-o", "r"], "is written by --output already"),

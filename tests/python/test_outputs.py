@@ -13,6 +13,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -109,7 +110,7 @@ class Output(OutputCase):
             self.assertTrue(link.is_symlink() and second.is_symlink())
             self.assertEqual((self.folder / "sub/target").read_bytes(), self.out(path))
         (self.folder / "circle").symlink_to("circle")
-        self.assertIn("--output", self.run_program("-o", str(self.folder / "circle"), path, status=1)[1].replace("circle:", "--output"))
+        self.assertIn("--output", self.run_program("-o", str(self.folder / "circle"), path, status=4)[1].replace("circle:", "--output"))
 
     def test_devices_and_pipes_are_written_straight_into(self):
         path = self.make("a.png")
@@ -133,7 +134,7 @@ class Output(OutputCase):
 
     def test_a_full_device(self):
         for arguments in ((self.make("a.png"),), ("--bench", "--bench-seconds", "0.01")):
-            self.assertIn("No space left", self.run_program("-o", "/dev/full", *arguments, status=1)[1])
+            self.assertIn("No space left", self.run_program("-o", "/dev/full", *arguments, status=4)[1])
 
     def test_a_reader_that_goes_ends_quietly(self):
         fifo = self.folder / "fifo"
@@ -167,7 +168,7 @@ class Output(OutputCase):
             for more in ((), ("--resume", "-f", "csv")):
                 result = subprocess.run([program, "-o", str(name), *more, path], env=self.environment, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, timeout=TIMEOUT, **options)
-                self.assertEqual((result.returncode, result.stdout), (1, b""), result.stderr)
+                self.assertEqual((result.returncode, result.stdout), (4, b""), result.stderr)
                 self.assertIn(word.encode(), result.stderr)
                 self.assertIn(os.fsencode(name), result.stderr)
         self.assertEqual(target.read_bytes(), b"mine")
@@ -200,7 +201,7 @@ class Output(OutputCase):
         self.assertIn("out.part: replaced", err)
         self.assertEqual((self.folder / "out").read_bytes(), self.out(path))
         part.symlink_to(path)
-        self.assertIn("out.part", self.run_program("-o", str(self.folder / "out"), path, status=1)[1])
+        self.assertIn("out.part", self.run_program("-o", str(self.folder / "out"), path, status=4)[1])
 
     def test_two_runs_into_the_same_file(self):
         path, part = self.make("a.png"), self.folder / "out.part"
@@ -208,8 +209,54 @@ class Output(OutputCase):
             fcntl.flock(file, fcntl.LOCK_EX)
             file.write(b"theirs")
             file.flush()
-            self.assertIn("another run", self.run_program("-o", str(self.folder / "out"), path, status=1)[1])
+            self.assertIn("another run", self.run_program("-o", str(self.folder / "out"), path, status=4)[1])
         self.assertEqual(part.read_bytes(), b"theirs")
+
+    def test_a_run_that_another_goes_on_with_is_not_replaced(self):
+        path, target = self.make("a.png"), self.folder / "out"
+        with open(target, "wb") as file:  # as --resume holds it
+            fcntl.flock(file, fcntl.LOCK_EX)
+            self.assertIn("another run", self.run_program("-o", str(target), path, status=4)[1])
+        self.assertEqual((target.read_bytes(), self.names()), (b"", ["a.png", "out"]))
+
+    def test_images_are_not_replaced(self):
+        folder = self.make_folder(3)
+        for name, data in (("photos/0001.png", None), ("photos/c.jpg", self.jpeg_bytes), ("photos/mine.index.csv", None)):
+            victim = self.make(name, data)
+            before = pathlib.Path(victim).read_bytes()
+            for flag in ("-o", "--html", "--embeddings"):
+                target = victim.replace(".index.csv", ".npy") if flag == "--embeddings" else victim
+                out, err = self.run_program(flag, target, folder, status=2)
+                self.assertEqual((out, err.count("\n")), (b"", 1))
+                self.assertIn(f"{victim} is an image", err)
+                self.assertEqual(pathlib.Path(victim).read_bytes(), before)
+        for flag in ("--html", "--embeddings"):
+            self.assertIn("- is stdout", self.run_program(flag, "-", folder, status=2)[1])
+
+    def test_signals_end_the_wait_for_the_other_side_of_a_pipe(self):
+        path, fifo = self.make("a.png"), str(self.folder / "fifo")
+        os.mkfifo(fifo)
+        for number, arguments in ((signal.SIGTERM, ("-o", fifo, path)), (signal.SIGINT, ("--html", fifo, path)),
+                                  (signal.SIGINT, ("--labels", fifo, path)),
+                                  (signal.SIGTERM, ("--eval", "--truth", fifo)),
+                                  (signal.SIGTERM, ("--bench", "--compare", fifo))):
+            with self.subTest(arguments=arguments):
+                process = self.start(*arguments)
+                # Asleep in the wait: by then the handlers are there.
+                state = lambda: pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0]
+                quiet = 0
+                while quiet < 10 and process.poll() is None:
+                    time.sleep(0.02)
+                    quiet = quiet + 1 if state() == "S" else 0
+                process.send_signal(number)
+                self.assertEqual(process.wait(TIMEOUT), 128 + number, process.stderr.read())
+        # What is written into it later is read whole.
+        labels = b"".join(b"class number %d\n" % i for i in range(CLASSES))
+        writer = threading.Thread(target=lambda: pathlib.Path(fifo).write_bytes(labels))
+        writer.start()
+        record = parse(self.out("--labels", fifo, "-k", "1", path))
+        writer.join(TIMEOUT)
+        self.assertTrue(record["top"][0]["label"].startswith("class number "))
 
     def check_cut_short(self, target, word, run):
         """`run` fails to write all of `target`, which stays, and says where the whole lines are."""
@@ -224,13 +271,13 @@ class Output(OutputCase):
         folder = self.make_folder(50)
         with self.small_disk() as disk:
             self.check_cut_short(disk / "out", "No space left",
-                                 lambda *flags: self.run_program(*flags, *[folder] * 40, status=1)[1])
+                                 lambda *flags: self.run_program(*flags, *[folder] * 40, status=4)[1])
 
     def test_a_limit_of_file_sizes(self):
         folder = self.make_folder(50)
         limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50000, 50000))
         self.check_cut_short(self.folder / "out", "File too large",
-                             lambda *flags: self.run_program(*flags, *[folder] * 40, status=1, preexec_fn=limit)[1])
+                             lambda *flags: self.run_program(*flags, *[folder] * 40, status=4, preexec_fn=limit)[1])
 
     def test_a_folder_that_vanishes(self):
         photos, home = self.make_noisy_folder(), self.folder / "home"
@@ -238,7 +285,7 @@ class Output(OutputCase):
         process, messages = self.start_stopped("-o", str(home / "out"), photos)
         shutil.rmtree(home)
         self.assertIn(b"No such file", messages.read_all())
-        self.assertEqual(process.wait(TIMEOUT), 1)
+        self.assertEqual(process.wait(TIMEOUT), 4)
 
 
 if __name__ == "__main__":

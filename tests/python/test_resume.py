@@ -65,7 +65,7 @@ class Resume(OutputCase):
         folder = self.make_folder(50)
         with self.small_disk() as disk:
             flags = ("--resume", "-f", "csv", "-o", str(disk / "out"), *[folder] * 20)
-            self.assertIn("goes on from here", self.run_program(*flags, status=1)[1])
+            self.assertIn("goes on from here", self.run_program(*flags, status=4)[1])
             subprocess.run(["mount", "-o", "remount,size=10m", str(disk)], check=True)
             self.run_program(*flags)
             self.assertEqual((disk / "out").read_bytes(), self.out("-f", "csv", *[folder] * 20))
@@ -104,7 +104,7 @@ class Resume(OutputCase):
         path, target = self.make("a.png"), self.folder / "out"
         with open(target, "wb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            self.assertIn("another run", self.run_program("--resume", "-f", "csv", "-o", str(target), path, status=1)[1])
+            self.assertIn("another run", self.run_program("--resume", "-f", "csv", "-o", str(target), path, status=4)[1])
         self.assertEqual(target.read_bytes(), b"")
 
     def test_wrong_use(self):

@@ -94,7 +94,7 @@ class Sort(OutputCase):
         self.target.mkdir()
         for name in {*self.classes(paths)}:
             (self.target / name).write_bytes(b"in the way")
-        out, err = self.run_program("--sort-into", str(self.target), *paths, status=1)
+        out, err = self.run_program("--sort-into", str(self.target), *paths, status=4)
         self.assertEqual(out, self.out(*paths))
         self.assertEqual(err.count("Not a directory"), 4)
         self.assertIn("4 that could not be put there", err)
@@ -102,7 +102,7 @@ class Sort(OutputCase):
     def test_another_file_system(self):
         path = self.make("a.png")
         with self.small_disk() as disk:
-            out, err = self.run_program("--sort-into", str(disk / "s"), path, status=1)
+            out, err = self.run_program("--sort-into", str(disk / "s"), path, status=4)
             self.assertIn("use --sort-as symlink or copy", err)
             self.assertEqual(out, self.out(path))
             self.out("--sort-into", str(disk / "s"), "--sort-as", "copy", path)
@@ -113,7 +113,7 @@ class Sort(OutputCase):
         with self.small_disk() as disk:
             target = self.folder / "out"
             flags = ("--sort-into", str(disk / "s"), "--sort-as", "copy", "--resume", "-o", str(target))
-            _, err = self.run_program(*flags, *paths, status=1)
+            _, err = self.run_program(*flags, *paths, status=4)
             self.assertIn("No space left", err)
             placed = [p for p in (disk / "s").rglob("*") if p.is_file()]
             self.assertTrue(0 < len(placed) < 40)

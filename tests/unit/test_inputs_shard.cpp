@@ -91,13 +91,18 @@ TEST_CASE("slurm's arrays number their tasks from anywhere, in any steps") {
   CHECK(parse("slurm", slurm_array("0", "0", "7", "8")) == Shard{1, 8});
   CHECK(parse("slurm", slurm_array("7", "3", "9", "4")) == Shard{3, 4});  // --array=3-9:2
   CHECK(parse("slurm", slurm_array("5", "5", "5", "1")) == Shard{1, 1});
+  CHECK(parse("slurm", {{"SLURM_ARRAY_TASK_ID", "3"}, {"SLURM_ARRAY_TASK_COUNT", "4"}}) == Shard{3, 4});
 }
 
 TEST_CASE("outside of an array job, and for a list of tasks, --shard slurm says what is wrong") {
   CHECK(
       error_of("slurm") ==
       "--shard slurm: $SLURM_ARRAY_TASK_ID is not set; it is in tasks of an array job (sbatch --array=1-N)");
-  CHECK(error_of("slurm", {{"SLURM_ARRAY_TASK_ID", "1"}}).find("$SLURM_ARRAY_TASK_MIN is not set") !=
+  CHECK(error_of("slurm", {{"SLURM_ARRAY_TASK_ID", "1"}}).find("$SLURM_ARRAY_TASK_COUNT is not set") !=
+        std::string::npos);
+  CHECK(error_of("slurm", slurm_array("1", "", "4", "4")).find("$SLURM_ARRAY_TASK_MIN is not set") !=
+        std::string::npos);
+  CHECK(error_of("slurm", {{"SLURM_ARRAY_TASK_ID", "0"}, {"SLURM_ARRAY_TASK_COUNT", "4"}}).find("no range") !=
         std::string::npos);
   CHECK(error_of("slurm", slurm_array("x", "1", "4", "4")) ==
         "--shard slurm: $SLURM_ARRAY_TASK_ID: 'x' is not a whole number from 0 to 1000000000");

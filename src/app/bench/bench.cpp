@@ -66,8 +66,9 @@ PipelineResult run_bench(const Engine& engine, const Plan& plan, Output& output)
     samplers.emplace_back(engine, plan, setting, images ? &*images : nullptr);
   const std::optional<double> first = samplers.front().first_inference_ms();
   if (!first) {
-    const PipelineResult none = result();
+    PipelineResult none = result();
     if (none.signal == 0) log_error("--bench: none of the inputs could be classified");
+    none.failed = std::max(none.failed, std::size_t{1});  // also where there was none
     return none;
   }
   report.first_inference_ms = *first;

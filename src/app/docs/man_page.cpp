@@ -107,9 +107,11 @@ constexpr Meaning kFields[] = {
 
 constexpr Meaning kStatuses[] = {
     {"0", "all inputs were classified, or the reader of the results has gone"},
-    {"1", "some input failed, or a result could not be written"},
+    {"1", "some input failed"},
     {"2", "wrong usage"},
     {"3", "the model cannot be used"},
+    {"4",
+     "results could not be written or put where they belong; the same command may do better another time"},
     {"130, 143", "stopped by SIGINT or SIGTERM; what was in flight has been finished and written"},
 };
 

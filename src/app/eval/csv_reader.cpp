@@ -1,5 +1,7 @@
 #include "app/eval/csv_reader.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <string_view>
@@ -8,6 +10,7 @@
 
 #include "app/options.h"
 #include "app/results/csv.h"
+#include "app/signals.h"
 
 namespace mnv2::app {
 namespace {
@@ -18,10 +21,10 @@ constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 }  // namespace
 
-CsvReader::CsvReader(std::string flag, std::string path)
-    : flag_(std::move(flag)), path_(std::move(path)), file_(std::fopen(path_.c_str(), "rb")) {
-  if (file_ == nullptr)
-    throw UsageError(flag_ + ": " + path_ + ": " + std::generic_category().message(errno));
+CsvReader::CsvReader(std::string flag, std::string path) : flag_(std::move(flag)), path_(std::move(path)) {
+  const int descriptor = open_interruptibly(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) throw UsageError(flag_ + ": " + path_ + ": " + std::generic_category().message(errno));
+  file_.reset(fdopen(descriptor, "rb"));
   read_more();
   if (std::string_view(text_).substr(0, kByteOrderMark.size()) == kByteOrderMark)
     begin_ = kByteOrderMark.size();

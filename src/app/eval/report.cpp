@@ -12,6 +12,11 @@ constexpr std::size_t kConfusions = 20;  // shown
 
 float to_float(double value) { return static_cast<float>(value); }
 
+/// null where there was no image.
+Json accuracy_json(const Tally& total, double value) {
+  return total.images > 0 ? Json(to_float(value)) : Json();
+}
+
 Json class_json(int index, const std::vector<std::string>& labels) {
   return {{"index", index}, {"label", label_of(labels, index)}};
 }
@@ -23,11 +28,11 @@ Json to_json(const EvalReport& report, const std::vector<std::string>& labels) {
                {"images", total.images},
                {"failed", report.failed},
                {"unlabelled", report.unlabelled},
-               {"top1", to_float(total.top1_accuracy())},
-               {"top5", to_float(total.top5_accuracy())},
+               {"top1", accuracy_json(total, total.top1_accuracy())},
+               {"top5", accuracy_json(total, total.top5_accuracy())},
                {"top1_images", total.top1},
                {"top5_images", total.top5},
-               {"mean_class_accuracy", to_float(evaluation.mean_class_accuracy())}};
+               {"mean_class_accuracy", accuracy_json(total, evaluation.mean_class_accuracy())}};
   Json& confused = json["most_confused"] = Json::array();
   for (const Confusion& confusion : evaluation.most_confused(kConfusions))
     confused.push_back({{"truth", class_json(confusion.truth, labels)},

@@ -122,7 +122,8 @@ void TableTruth::read_header() {
               : "class, but none for the path (file, path, filename or image)"));
   path_column_ = *path;
   class_column_ = *name;
-  first_.reset();
+  first_ = reader_.next();
+  if (!first_) throw UsageError(flag_ + ": " + table_ + ": no rows below the names of the columns");
 }
 
 std::optional<Input> TableTruth::next() {

@@ -21,9 +21,12 @@ std::uint64_t slurm_number(const Variables& variable, const char* name) {
 /// nothing tells which of them this one is.
 Shard slurm_shard(const Variables& variable) {
   const std::uint64_t id = slurm_number(variable, "SLURM_ARRAY_TASK_ID");
-  const std::uint64_t min = slurm_number(variable, "SLURM_ARRAY_TASK_MIN");
-  const std::uint64_t max = slurm_number(variable, "SLURM_ARRAY_TASK_MAX");
   const std::uint64_t count = slurm_number(variable, "SLURM_ARRAY_TASK_COUNT");
+  // Slurm itself sets both; who sets only the task and the count, in a container, numbers from 1.
+  const bool has_range =
+      !variable("SLURM_ARRAY_TASK_MIN").empty() || !variable("SLURM_ARRAY_TASK_MAX").empty();
+  const std::uint64_t min = has_range ? slurm_number(variable, "SLURM_ARRAY_TASK_MIN") : 1;
+  const std::uint64_t max = has_range ? slurm_number(variable, "SLURM_ARRAY_TASK_MAX") : count;
   const bool is_range = count > 0 && min <= id && id <= max && (count == 1) == (min == max);
   const std::uint64_t step = is_range && count > 1 ? (max - min) / (count - 1) : 1;
   if (!is_range || max - min != step * (count - 1) || (id - min) % step != 0) {

@@ -13,6 +13,7 @@
 
 #include "app/log.h"
 #include "app/options.h"
+#include "app/signals.h"
 #include "mnv2/error.h"
 
 namespace mnv2::app {
@@ -55,6 +56,10 @@ std::string follow_links(const std::string& path) {
   throw Error(ErrorCode::file_unreadable, path + ": " + std::generic_category().message(ELOOP));
 }
 
+OutputFile::OldFile::~OldFile() {
+  if (fd >= 0) close(fd);
+}
+
 OutputFile::OutputFile(const std::string& flag, const std::string& path) {
   if (path.empty()) throw UsageError(flag + ": the file name is empty");
   path_ = follow_links(path);
@@ -65,15 +70,23 @@ OutputFile::OutputFile(const std::string& flag, const std::string& path) {
   if (const int named = descriptor_named(path_); named >= 0) {
     fd_ = fcntl(named, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);  // opening it anew would begin at its start
   } else if (exists && !S_ISREG(info.st_mode)) {
-    fd_ = open(path_.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    fd_ = open_interruptibly(path_.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY);
   } else {
     // Renaming would replace a file that may not be written; who protects a file does not expect that.
     if (exists && access(path_.c_str(), W_OK) != 0) fail(flag, path, errno);
+    if (exists) lock_old(flag);
     open_part(flag);
     if (exists && fchmod(fd_, info.st_mode & 07777) != 0) log_info(path + ": its permissions cannot be kept");
   }
   if (fd_ < 0) fail(flag, path, errno);
   output_.emplace(fd_, has_part() ? part_ : path);
+}
+
+/// Keeps who goes on with FILE (see Journal) and who replaces it apart.
+void OutputFile::lock_old(const std::string& flag) {
+  old_.fd = open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (old_.fd >= 0 && flock(old_.fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+    throw Error(ErrorCode::file_unreadable, flag + ": another run is writing to " + path_);
 }
 
 void OutputFile::open_part(const std::string& flag) {

@@ -37,12 +37,23 @@ class OutputFile {
   void finish(bool complete);
 
  private:
+  /// Locked as long as it is open.
+  struct OldFile {
+    OldFile() = default;
+    ~OldFile();
+    OldFile(const OldFile&) = delete;
+    OldFile& operator=(const OldFile&) = delete;
+    int fd = -1;
+  };
+
+  void lock_old(const std::string& flag);
   void open_part(const std::string& flag);
   void put_in_place();
   void leave();
 
   std::string path_;  // where links lead to
   std::string part_;  // FILE.part, empty for what is written straight into
+  OldFile old_;       // at path_ when the run began
   int fd_ = -1;
   bool finished_ = false;
   std::optional<Output> output_;

@@ -1,11 +1,16 @@
 #include "app/results/plan_outputs.h"
 
+#include <algorithm>
+#include <array>
+#include <cstdint>
 #include <filesystem>
+#include <fstream>
 #include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
 
+#include "app/image/header.h"
 #include "app/inputs/walker.h"
 
 namespace mnv2::app {
@@ -51,7 +56,32 @@ void check_combinations(const Options& options, const Plan& plan) {
   refuse(options.resume && options.html, "--resume: not with --html, which cannot be gone on with");
   refuse(options.sort_as && !options.sort_into, "--sort-as: needs --sort-into DIR");
   refuse(options.embeddings && options.embeddings->empty(), "--embeddings: the file name is empty");
+  refuse(options.embeddings == "-", "--embeddings: needs a file, - is stdout; ./- is a file of that name");
+  refuse(options.html == "-", "--html: needs a file, - is stdout; ./- is a file of that name");
   refuse(options.sort_into && options.sort_into->empty(), "--sort-into: the folder's name is empty");
+}
+
+/// Whether a file that is there begins as an image: an output that is a photo's name by mistake would replace it.
+bool is_image(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::array<char, 16> begin{};
+  file.read(begin.data(), begin.size());
+  std::array<std::uint8_t, begin.size()> bytes{};
+  std::copy(begin.begin(), begin.end(), bytes.begin());
+  return image::begins_as_image({bytes.data(), static_cast<std::size_t>(file.gcount())});
+}
+
+/// The modes that look at models alone have no results of images.
+void check_model_modes(const Options& options, const Plan& plan) {
+  if (!plan.summary && !plan.list_models) return;
+  const std::string mode = plan.summary ? "--summary" : "--list-models";
+  const std::pair<const char*, bool> given[] = {
+      {"--resume", options.resume},           {"--embeddings", options.embeddings.has_value()},
+      {"--html", options.html.has_value()},   {"--sort-into", options.sort_into.has_value()},
+      {"--shard", options.shard.has_value()}, {"--labels", options.labels.has_value()},
+      {"--min-prob", options.min_prob > 0}};
+  for (const auto& [flag, is_given] : given)
+    if (is_given) throw UsageError(std::string(flag) + ": not with " + mode);
 }
 
 void check_files(const Plan& plan) {
@@ -75,6 +105,7 @@ void check_files(const Plan& plan) {
       throw UsageError(flag + ": " + path + " is the file of --truth, too");
     if (plan.labels && same_file(path, *plan.labels))
       throw UsageError(flag + ": " + path + " is the file of --labels, too");
+    if (is_image(path)) throw UsageError(flag + ": " + path + " is an image, which would be replaced");
   }
 }
 
@@ -105,6 +136,7 @@ void plan_outputs(const Options& options, Plan& plan) {
   if (options.output && options.output->empty()) throw UsageError("--output: the file name is empty");
   if (options.output != "-") plan.output = options.output;  // "-" is stdout, as without the flag
   check_combinations(options, plan);
+  check_model_modes(options, plan);
   plan.resume = options.resume;
   plan.min_prob = options.min_prob;
   plan.embeddings = options.embeddings;

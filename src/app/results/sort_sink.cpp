@@ -45,8 +45,11 @@ void SortSink::place(const std::string& path, int index) {
   } catch (const std::system_error& e) {
     ++lost_;
     const bool is_full = e.code() == std::errc::no_space_on_device || e.code().value() == EDQUOT;
-    if (is_full) error_ = std::string("--sort-into: ") + e.what();
-    if (!is_full) log_failed_input(path + ": --sort-into: " + e.what());
+    const std::string message = path + ": --sort-into: " + e.what();
+    if (is_full)
+      error_ = message + "; the run ends here";
+    else
+      log_failed_input(message);
   }
 }
 
