@@ -58,7 +58,7 @@ class MNV2_API Network {
 
   /// The same, and adds to each element of `layer_seconds` [model().architecture().layers().size()] the time that the
   /// workspace's threads spent in that layer, divided by their number. Costs a percent or so.
-  /// @throws Error{invalid_argument} when a span has another size.
+  /// @throws Error{invalid_argument} when a span has another size or `workspace` belongs to another network.
   void forward_timed(Workspace& workspace, std::span<float> logits, std::span<double> layer_seconds) const;
 
  private:

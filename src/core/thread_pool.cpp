@@ -104,7 +104,7 @@ struct ThreadPool::Impl {
       if (!claims[part].take(now.job)) continue;
       const bool leave = call == nullptr;
       if (!leave) call(job, static_cast<int>(part), thread);
-      if (unfinished.fetch_sub(1, std::memory_order_acq_rel) == 1) unfinished.notify_one();
+      if (unfinished.fetch_sub(1, std::memory_order_seq_cst) == 1) unfinished.notify_one();
       if (thread == 0 && !crowded) look_after_owner(part, now);
       if (leave) return false;
     }
@@ -137,7 +137,9 @@ struct ThreadPool::Impl {
     unfinished.store(parts, std::memory_order_relaxed);
     const std::uint32_t number = jobs.load(std::memory_order_relaxed) + 1;
     ticket.store({number, static_cast<std::uint32_t>(parts)}, std::memory_order_release);
-    jobs.store(number, std::memory_order_release);
+    // Sequentially consistent: libstdc++ notifies only when it sees somebody waiting. If that look came before the
+    // store, a thread that just goes to sleep would have seen the old number, and nobody would wake it.
+    jobs.store(number, std::memory_order_seq_cst);
     jobs.notify_all();
   }
 
@@ -147,6 +149,9 @@ struct ThreadPool::Impl {
   }
 
   void stop() {
+    // All jobs are done. A part that none of them had for 2^31 jobs must not look claimed in the future.
+    for (Claim& claim : claims)
+      claim.job.store(jobs.load(std::memory_order_relaxed), std::memory_order_relaxed);
     // One part for each worker; a worker leaves with the first that it claims.
     publish(static_cast<int>(workers.size()), nullptr, nullptr);
     for (std::thread& worker : workers) worker.join();

@@ -128,6 +128,11 @@ struct Workspace::Impl {
 
 namespace {
 
+void check_workspace(const RunContext& workspace, const NetworkPlan& network) {
+  if (&workspace.plan != &network)
+    throw Error(ErrorCode::invalid_argument, "workspace: made for another network");
+}
+
 /// The stem on its own, where block 0 cannot take it in.
 void run_stem(const RunContext& context, const float* planes, float* tensor) {
   const TensorPlan& out = context.plan.stem_output;
@@ -244,9 +249,8 @@ std::int64_t Network::multiply_adds() const { return impl_->plan.multiply_adds; 
 /// pooling, and the classifier. A block without expansion at the start takes the stem in.
 void Network::forward(Workspace& workspace, std::span<float> logits) const {
   check_logits(logits.size(), num_classes());
+  check_workspace(workspace.impl_->context, impl_->plan);
   Workspace::Impl& w = *workspace.impl_;
-  if (&w.context.plan != &impl_->plan)
-    throw Error(ErrorCode::invalid_argument, "workspace: made for another network");
   const RunContext& context = w.context;
   const NetworkPlan& plan = impl_->plan;
   const float* current = w.planes.data();
@@ -276,6 +280,9 @@ void Network::forward_timed(Workspace& workspace, std::span<float> logits,
     throw Error(ErrorCode::invalid_argument, "layer_seconds: room for " +
                                                  std::to_string(layer_seconds.size()) + ", expected " +
                                                  std::to_string(layers));
+  // What forward() throws would leave the clocks in the workspace.
+  check_logits(logits.size(), num_classes());
+  check_workspace(workspace.impl_->context, impl_->plan);
   std::vector<ThreadBuffers>& threads = workspace.impl_->context.threads;
   std::vector<std::vector<double>> seconds(threads.size(), std::vector<double>(layers, 0.0));
   for (std::size_t t = 0; t < threads.size(); ++t) threads[t].layer_seconds = seconds[t].data();
