@@ -19,7 +19,7 @@ enum class ErrorCode {
   unsupported_format,  ///< An image file that is neither JPEG nor PNG.
   damaged_image,       ///< An image file that ends early or that its decoder rejects.
   image_too_large,     ///< An image above a limit: pixels, dimensions, scans.
-  out_of_memory,       ///< An allocation failed.
+  out_of_memory,       ///< An allocation or a mapping failed.
   internal,            ///< A defect of this program.
 };
 

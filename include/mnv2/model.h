@@ -122,7 +122,7 @@ class MNV2_API Model {
  public:
   /// Maps and validates `path` (safetensors, as written by scripts/convert_torchvision.py). Every offset, shape,
   /// product, count and value is checked.
-  /// @throws Error{file_not_found, file_unreadable, invalid_model}
+  /// @throws Error{file_not_found, file_unreadable, invalid_model, out_of_memory}
   static Model load(const std::filesystem::path& path);
 
   // What is returned by reference lives as long as the model or a copy of it.

@@ -28,9 +28,10 @@ struct FileDescriptor {
 }
 
 [[noreturn]] void fail_with_errno(const std::filesystem::path& path, int error) {
-  const bool missing = error == ENOENT || error == ENOTDIR;
-  fail(path, missing ? ErrorCode::file_not_found : ErrorCode::file_unreadable,
-       std::generic_category().message(error));
+  ErrorCode code = ErrorCode::file_unreadable;
+  if (error == ENOENT || error == ENOTDIR) code = ErrorCode::file_not_found;
+  if (error == ENOMEM) code = ErrorCode::out_of_memory;
+  fail(path, code, std::generic_category().message(error));
 }
 
 }  // namespace

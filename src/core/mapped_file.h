@@ -13,7 +13,7 @@ namespace mnv2 {
 class MappedFile {
  public:
   /// Never waits: FIFOs, devices, sockets and directories are refused.
-  /// @throws Error{file_not_found, file_unreadable}, the message starts with `path`.
+  /// @throws Error{file_not_found, file_unreadable, out_of_memory}, the message starts with `path`.
   explicit MappedFile(const std::filesystem::path& path);
   ~MappedFile();
   MappedFile(MappedFile&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}

@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -141,4 +142,15 @@ TEST_CASE("what is no regular file with something in it is refused by name, with
   } else {
     CHECK(refusal(dir / "secret", ErrorCode::file_unreadable) == "Permission denied");
   }
+}
+
+TEST_CASE("a file without room in the address space is told as a lack of memory") {
+  const int file = ::memfd_create("large", MFD_CLOEXEC);
+  if (file < 0 || ::ftruncate(file, off_t{1} << 60) != 0) {
+    WARN("SKIPPED: the system makes no file of 2^60 bytes");
+  } else {
+    CHECK(refusal("/proc/self/fd/" + std::to_string(file), ErrorCode::out_of_memory) ==
+          "Cannot allocate memory");
+  }
+  if (file >= 0) ::close(file);
 }
