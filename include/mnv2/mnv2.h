@@ -39,7 +39,7 @@ typedef enum mnv2_status {
 MNV2_API const char* mnv2_status_name(mnv2_status status) MNV2_NOEXCEPT;
 
 /// Why a call failed. Written by every call that it is given to: after one that succeeds, MNV2_OK and an
-/// empty message.
+/// empty message. One that does not fit has "..." in its middle; bytes of a path that are not UTF-8 are '?'.
 typedef struct mnv2_error {
   mnv2_status status;
   char message[508];  ///< The object, what was expected, what was found; UTF-8, cut to fit, ends with NUL.

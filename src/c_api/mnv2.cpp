@@ -65,18 +65,57 @@ mnv2_status status_of(ErrorCode code) noexcept {
   return MNV2_INTERNAL;
 }
 
-/// Writes `error`, unless it is NULL; the message is cut between two characters of UTF-8 when it is too long.
+bool continues(char byte) noexcept { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
+
+/// How many bytes the character that `text` begins with has; 0 when it begins with none (RFC 3629, section 4).
+std::size_t character_length(std::string_view text) noexcept {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(0);
+  if (lead < 0x80) return 1;
+  if (lead < 0xC2 || lead > 0xF4) return 0;
+  const std::size_t length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+  if (text.size() < length) return 0;
+  if (!std::all_of(text.begin() + 1, text.begin() + std::ptrdiff_t(length), continues)) return 0;
+  // Longer than need be, a surrogate, above U+10FFFF.
+  if ((lead == 0xE0 && byte(1) < 0xA0) || (lead == 0xF0 && byte(1) < 0x90)) return 0;
+  if ((lead == 0xED && byte(1) > 0x9F) || (lead == 0xF4 && byte(1) > 0x8F)) return 0;
+  return length;
+}
+
+/// Copies `text` to `out`, with '?' for each byte that is not UTF-8. @return the end of the copy
+char* copy_as_utf8(std::string_view text, char* out) noexcept {
+  while (!text.empty()) {
+    const std::size_t length = character_length(text);
+    if (length == 0) *out++ = '?';
+    out = std::copy_n(text.data(), length, out);
+    text.remove_prefix(std::max<std::size_t>(length, 1));
+  }
+  return out;
+}
+
+/// Where the character of UTF-8 begins that holds byte `at`; `at` itself where there is none.
+std::size_t character_start(std::string_view text, std::size_t at) noexcept {
+  for (std::size_t back = 0; back <= std::min<std::size_t>(at, 3); ++back)
+    if (!continues(text[at - back])) return at - back;
+  return at;
+}
+
+/// Writes `error`, unless it is NULL. A message that is too long is cut in the middle: it begins with the
+/// object, often a path, and ends with what is wrong.
 mnv2_status report(mnv2_error* error, mnv2_status status, std::string_view message) noexcept {
   if (error == nullptr) return status;
-  const auto continues = [&](std::size_t i) {
-    return (static_cast<unsigned char>(message[i]) & 0xC0) == 0x80;
-  };
-  std::size_t length = std::min(message.size(), sizeof(error->message) - 1);
-  if (length < message.size())
-    while (length > 0 && continues(length)) --length;
+  constexpr std::string_view kCut = "...";
+  constexpr std::size_t kMost = sizeof(error->message) - 1;
   error->status = status;
-  std::copy_n(message.data(), length, error->message);
-  error->message[length] = '\0';
+  char* out = error->message;
+  if (message.size() > kMost) {
+    const std::string_view last = message.substr(character_start(message, message.size() - kMost / 2));
+    const std::size_t first = character_start(message, kMost - kCut.size() - last.size());
+    out = copy_as_utf8(message.substr(0, first), out);
+    out = std::copy(kCut.begin(), kCut.end(), out);
+    message = last;
+  }
+  *copy_as_utf8(message, out) = '\0';
   return status;
 }
 

@@ -1,4 +1,5 @@
 // The C interface against the C++ API: results, every error, lifetimes, and many threads on one model.
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstring>
@@ -7,6 +8,7 @@
 #include <random>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "mnv2/mnv2.h"
@@ -124,6 +126,16 @@ void check_error(mnv2_status status, const std::string& message, const Call& cal
   CHECK(error.status == status);
   CHECK(error.message == message);
   CHECK(call(nullptr) == status);
+}
+
+constexpr std::size_t kMostMessage = sizeof(mnv2_error::message) - 1;
+
+/// What is said of a model that cannot be loaded.
+std::string load_message(const std::string& path, mnv2_status status) {
+  mnv2_error error;
+  mnv2_model* model = nullptr;
+  CHECK(mnv2_model_load(path.c_str(), nullptr, &model, &error) == status);
+  return error.message;
 }
 
 }  // namespace
@@ -326,19 +338,65 @@ TEST_CASE("c api: a call that succeeds clears the error") {
   mnv2_model_free(model);
 }
 
-TEST_CASE("c api: long messages are cut between two characters") {
-  std::string path = "/";
-  for (int i = 0; i < 400; ++i) path += "\xE2\x82\xAC";  // three bytes
-  for (int shift = 0; shift < 3; ++shift, path.insert(1, "x")) {
-    mnv2_error error;
-    mnv2_model* model = nullptr;
-    CHECK(mnv2_model_load(path.c_str(), nullptr, &model, &error) == MNV2_FILE_UNREADABLE);
-    const std::size_t length = std::strlen(error.message);
-    CHECK(length <= sizeof error.message - 1);
-    CHECK(length + 3 > sizeof error.message - 1);
-    CHECK(std::string(error.message) == path.substr(0, length));
-    CHECK((length - 1 - shift) % 3 == 0);
+TEST_CASE("c api: long messages are cut in the middle, between two characters") {
+  const std::string reason = ": File name too long";
+  for (const std::string character : {"x", "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80"})
+    for (std::size_t shift = 0; shift < character.size(); ++shift) {
+      std::string path = "/" + std::string(shift, 'y');
+      while (path.size() < 5000) path += character;
+      const std::string message = load_message(path, MNV2_FILE_UNREADABLE);
+      INFO(message);
+      CHECK(message.size() <= kMostMessage);
+      CHECK(message.size() + character.size() > kMostMessage);
+      const std::size_t cut = message.find("...");
+      REQUIRE(cut != std::string::npos);
+      CHECK(message.substr(0, cut) == path.substr(0, cut));
+      CHECK((cut - 1 - shift) % character.size() == 0);
+      std::string rest = message.substr(cut + 3);
+      REQUIRE(rest.ends_with(reason));
+      rest.resize(rest.size() - reason.size());
+      CHECK(path.ends_with(rest));
+      CHECK(rest.size() % character.size() == 0);
+      CHECK(rest.size() > 200);
+    }
+}
+
+TEST_CASE("c api: a message is cut only when it is too long") {
+  const std::string reason = ": No such file or directory";
+  for (const std::size_t length : {kMostMessage - 1, kMostMessage, kMostMessage + 1}) {
+    std::string path = "/nonexistent/";
+    while (path.size() + reason.size() < length) path += path.size() % 100 == 0 ? '/' : 'x';
+    const std::string message = load_message(path, MNV2_FILE_NOT_FOUND);
+    CHECK(message.size() == std::min(length, kMostMessage));
+    CHECK((message == path + reason) == (length <= kMostMessage));
   }
+}
+
+TEST_CASE("c api: messages are UTF-8, whatever a path is") {
+  const std::pair<std::string, std::string> names[] = {
+      {"\xFF\xFE", "??"},
+      {"caf\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80", "caf\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80"},
+      {"caf\xE9", "caf?"},                // Latin-1
+      {"\xE2\x82x", "??x"},               // ends early
+      {"\xC0\xAF\xE0\x9F\xBF", "?????"},  // longer than need be
+      {"\xF0\x8F\xBF\xBF", "????"},
+      {"\xED\xA0\x80", "???"},  // a surrogate
+      {"\xED\x9F\xBF\xEE\x80\x80", "\xED\x9F\xBF\xEE\x80\x80"},
+      {"\xF4\x90\x80\x80\xF5", "?????"},  // above U+10FFFF
+      {"\xF4\x8F\xBF\xBF", "\xF4\x8F\xBF\xBF"},
+      {"\x80\xC3\xA9\xBF", "?\xC3\xA9?"}};
+  for (const auto& [name, shown] : names) {
+    CHECK(load_message("/nonexistent/" + name + ".safetensors", MNV2_FILE_NOT_FOUND) ==
+          "/nonexistent/" + shown + ".safetensors: No such file or directory");
+    CHECK(load_message("/nonexistent/" + name, MNV2_FILE_NOT_FOUND) ==
+          "/nonexistent/" + shown + ": No such file or directory");
+  }
+  const std::string message = load_message(std::string(4999, '\x80'), MNV2_FILE_UNREADABLE);
+  const std::string reason = ": File name too long";
+  CHECK(message.size() == kMostMessage);
+  CHECK(message.starts_with(std::string(200, '?')));
+  CHECK(message.find("?...?") != std::string::npos);
+  CHECK(message.ends_with("?" + reason));
 }
 
 TEST_CASE("c api: statuses have the names of the library's errors") {
