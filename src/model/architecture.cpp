@@ -167,7 +167,6 @@ Block read_block(const Json& json, const std::string& name, const Source& input)
     fail(name, "residual with " + std::to_string(input.channels) + " input and " +
                    std::to_string(block.project.out_c) + " output channels, expected as many");
   }
-  // The engine clamps after it has added the input; no network of the family asks for the other order.
   return block;
 }
 
