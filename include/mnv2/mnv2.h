@@ -108,7 +108,7 @@ typedef struct mnv2_image {
   const uint8_t* pixels;  ///< [height][row_bytes], rows from top to bottom.
   int width;              ///< 1 to 2^29.
   int height;             ///< 1 to 2^29.
-  ptrdiff_t row_bytes;    ///< From one row to the next, at least 3 * width; 0: 3 * width.
+  ptrdiff_t row_bytes;    ///< From one row to the next, at least 3 * width, also of one row; 0: 3 * width.
   int order;              ///< MNV2_RGB, which is 0, or MNV2_BGR.
 } mnv2_image;
 

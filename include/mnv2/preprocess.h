@@ -24,7 +24,7 @@ struct ImageView {
   const std::uint8_t* data = nullptr;  // [height][row_bytes], 3 bytes a pixel
   int width = 0;                       // 1 to 2^29 pixels
   int height = 0;
-  std::ptrdiff_t row_bytes = 0;  // from one row to the next, at least 3 * width
+  std::ptrdiff_t row_bytes = 0;  // from one row to the next, at least 3 * width, also of a single row
   ChannelOrder order = ChannelOrder::rgb;
 };
 
@@ -65,14 +65,14 @@ class MNV2_API Preprocessor {
   /// pads.
   /// @param image only read.
   /// @param out [crop][crop][3], written; not part of `image`.
-  /// @throws Error{invalid_argument} for an empty image or rows that overlap.
+  /// @throws Error{invalid_argument} for an empty image or `row_bytes` below 3 * width.
   /// @throws Error{image_too_large} for a side above 2^29 pixels.
   void crop(const ImageView& image, Scratch& scratch, std::uint8_t* out) const;
 
   /// The crop, normalised: (value / 255 - mean) / std in float32. Borders are those of black pixels.
   /// @param image only read.
   /// @param out crop x crop, such as Workspace::input(); only those elements are written.
-  /// @throws Error{invalid_argument} for an empty image, rows that overlap or an `out` of another size.
+  /// @throws Error{invalid_argument} for an empty image, `row_bytes` below 3 * width or an `out` of another size.
   /// @throws Error{image_too_large} for a side above 2^29 pixels.
   void operator()(const ImageView& image, Scratch& scratch, const PlanarView& out) const;
 

@@ -48,7 +48,7 @@ void check(const ImageView& image) {
     throw Error(ErrorCode::image_too_large, "image: " + size_text(image.width, image.height) +
                                                 ", expected at most " + std::to_string(kMaxImageSide) +
                                                 " pixels a side");
-  if (image.height > 1 && image.row_bytes < std::ptrdiff_t{kChannels} * image.width)
+  if (image.row_bytes < std::ptrdiff_t{kChannels} * image.width)
     throw_invalid("image: rows of " + std::to_string(image.row_bytes) + " bytes, expected at least " +
                   std::to_string(std::ptrdiff_t{kChannels} * image.width));
 }

@@ -290,6 +290,9 @@ TEST_CASE("c api: arguments out of range") {
   bad(MNV2_INVALID_ARGUMENT, "image: empty, 20 x -1", {data, 20, -1, 0, MNV2_RGB});
   bad(MNV2_INVALID_ARGUMENT, "image: rows of 59 bytes, expected at least 60", {data, 20, 10, 59, MNV2_RGB});
   bad(MNV2_INVALID_ARGUMENT, "image: rows of -60 bytes, expected at least 60", {data, 20, 10, -60, MNV2_RGB});
+  for (const int row_bytes : {7, -7, 14, -15})
+    bad(MNV2_INVALID_ARGUMENT, "image: rows of " + std::to_string(row_bytes) + " bytes, expected at least 15",
+        {data, 5, 1, row_bytes, MNV2_RGB});
   bad(MNV2_INVALID_ARGUMENT, "image order: 2, expected MNV2_RGB (0) or MNV2_BGR (1)", {data, 20, 10, 60, 2});
   bad(MNV2_IMAGE_TOO_LARGE, "image: 536870913 x 1, expected at most 536870912 pixels a side",
       {data, 536870913, 1, 0, MNV2_RGB});

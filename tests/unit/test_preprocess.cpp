@@ -484,6 +484,10 @@ TEST_CASE("arguments outside their range are refused by name") {
   view = image.view();
   view.row_bytes = 29;
   CHECK(crop(view) == "image: rows of 29 bytes, expected at least 30");
+  view.height = 1;
+  CHECK(crop(view) == "image: rows of 29 bytes, expected at least 30");
+  view.row_bytes = 30;
+  CHECK(crop(view) == "no error");
 
   std::vector<float> input(3 * 8 * 8);
   PlanarView planes{.data = input.data(), .width = 8, .height = 8, .row_stride = 8, .plane_stride = 64};
