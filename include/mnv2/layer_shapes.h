@@ -25,7 +25,8 @@ struct LayerShape {
 
 /// The shapes of `architecture.layers()`, in that order. The multiply-adds add up to
 /// Network::multiply_adds().
-/// @param input_h, input_w pixels of the network's input.
+/// @param input_h the height of the network's input in pixels.
+/// @param input_w its width.
 /// @throws Error{invalid_argument} for an input size below 1.
 MNV2_API std::vector<LayerShape> layer_shapes(const Architecture& architecture, int input_h, int input_w);
 

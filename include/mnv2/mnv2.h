@@ -49,13 +49,17 @@ typedef struct mnv2_error {
 typedef struct mnv2_model mnv2_model;
 
 /// What one image at a time needs: activations, and threads that share the work.
+/// A child of fork() has none of these threads: a session made before with more than one must be neither used nor
+/// freed there. Models, sessions with one thread and sessions that the child makes are fine.
 typedef struct mnv2_session mnv2_session;
 
 /// How to load a model. Zeros are the defaults: `mnv2_model_options options = {0};`
 typedef struct mnv2_model_options {
   const char* isa;  ///< "portable", "avx2", "avx512" or "neon"; NULL: the best that this machine has.
   int resize;       ///< The image's short side before the crop, 1 to 16384 pixels; 0: as the model says.
-  int crop;         ///< The side of the square that the network sees, 1 to 4096 pixels; 0: as the model says.
+  /// The side of the square that the network sees, 1 to 4096 pixels, and fewer where the network would need more
+  /// than 2 GiB of memory; 0: as the model says.
+  int crop;
 } mnv2_model_options;
 
 /// Loads the model file at `path` (as scripts/convert_torchvision.py writes it), checks every byte of it

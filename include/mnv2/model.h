@@ -147,6 +147,7 @@ class MNV2_API Model {
   /// Gives the memory of the mapped weights (of `layer`) back to the system. They stay valid: who reads them again has
   /// them from the page cache, as at first. A network does this when it has packed them.
   void release() const noexcept;
+  /// @throws Error{invalid_argument} for a layer that this model does not have.
   void release(const Layer& layer) const;
 
  private:

@@ -30,7 +30,9 @@ struct NetworkOptions {
 class MNV2_API Network {
  public:
   /// Packs the weights of `model`.
-  /// @throws Error{unsupported_isa, invalid_argument} for an input size outside 1..4096.
+  /// @throws Error{unsupported_isa} when this machine or this build has no kernels for `options.isa`.
+  /// @throws Error{invalid_argument} for an input size outside 1..4096, and for one within that needs more than 2 GiB
+  /// of memory with this network.
   explicit Network(const Model& model, const NetworkOptions& options = {});
   ~Network();
   Network(Network&&) noexcept;

@@ -55,7 +55,8 @@ class MNV2_API Preprocessor {
     std::unique_ptr<Buffers> buffers_;
   };
 
-  /// @throws Error{invalid_argument} when crop or resize are not in 1..16384 or a std is not positive.
+  /// @throws Error{invalid_argument} when crop or resize are not in 1..16384, a mean is not finite, or a std is not
+  /// positive and finite.
   /// @throws Error{unsupported_isa} when this machine or this build has no kernels for `isa`.
   explicit Preprocessor(const Preprocessing& preprocessing, Isa isa = best_isa());
 

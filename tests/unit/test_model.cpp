@@ -205,6 +205,8 @@ TEST_CASE("copies of a model share the mapping, which outlives the file's name")
         where + ": no layer \"trunk\"");
   CHECK(error_message(ErrorCode::invalid_argument, [&] { copy.bias(stranger); }) ==
         where + ": no layer \"trunk\"");
+  CHECK(error_message(ErrorCode::invalid_argument, [&] { copy.release(stranger); }) ==
+        where + ": no layer \"trunk\"");
 }
 
 TEST_CASE("a missing file keeps the error of the file system") {
