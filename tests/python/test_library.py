@@ -27,6 +27,16 @@ CLEAN = ("-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Werror")
 VERSION = re.search(r"project\(\S+ VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text()).group(1)
 MAJOR, MINOR, PATCH = map(int, VERSION.split("."))
 STANDARD_HEADERS = r"[a-z_]+|std(def|int)\.h"
+FIND = """project(find LANGUAGES CXX)
+find_package(mnv2 REQUIRED ${ASKED})
+get_target_property(type mnv2::mnv2 TYPE)
+foreach(component static shared gpu)
+  if(mnv2_${component}_FOUND)
+    list(APPEND found ${component})
+  endif()
+endforeach()
+message(STATUS "[${type}: ${found}]")
+"""
 
 
 installed = None  # the folder of everything here, with the library moved to "moved/else where"
@@ -153,7 +163,9 @@ class CMakePackage(Installed):
         asked = {"": True, f"{MAJOR}.{MINOR}": True, VERSION: True, f"{MAJOR}.{MINOR}.{PATCH + 1}": False,
                  f"{MAJOR}.{MINOR + 1}": False, f"{MAJOR + 1}.0": False, "REQUIRED COMPONENTS static": True,
                  "COMPONENTS shared": False,  # mnv2::mnv2 is the static one by now
-                 "COMPONENTS static": True, "COMPONENTS gpu": False}
+                 "COMPONENTS static": True, "COMPONENTS gpu": False, "COMPONENTS static shared": False,
+                 "OPTIONAL_COMPONENTS gpu": True, "OPTIONAL_COMPONENTS shared": True,
+                 "COMPONENTS gpu OPTIONAL_COMPONENTS static": False}
         if MAJOR == 0 and MINOR > 0:
             asked[f"0.{MINOR - 1}"] = False  # before 1.0 a minor version may break what was
         calls = "".join(f'find_package(mnv2 {what} QUIET)\nmessage(STATUS "[{what}]=${{mnv2_FOUND}}")\n'
@@ -166,12 +178,23 @@ class CMakePackage(Installed):
         """Where only one is installed, it serves, unless the other is asked for by name."""
         prefix = self.folder / "static"
         shutil.copytree(self.prefix, prefix, symlinks=True, ignore=shutil.ignore_patterns("*.so*", "*shared*"))
-        source = self.project("one", "project(one LANGUAGES CXX)\nfind_package(mnv2 REQUIRED COMPONENTS ${KIND})\n"
-                              "get_target_property(type mnv2::mnv2 TYPE)\nmessage(STATUS \"type ${type}\")\n")
         options = [f"-DCMAKE_PREFIX_PATH={prefix}", "-DBUILD_SHARED_LIBS=ON"]
-        self.assertIn("STATIC_LIBRARY", self.configure(source, "one-build", *options)[1])
+        source = self.project("one", FIND)
+        self.assertIn("[STATIC_LIBRARY: static]", self.configure(source, "one-build", *options)[1])
         with self.assertRaisesRegex(AssertionError, "of mnv2, shared is not installed"):
-            self.configure(source, "one-build", *options, "-DKIND=shared")
+            self.configure(source, "one-build", *options, "-DASKED=COMPONENTS;shared")
+        said = self.configure(source, "one-build", *options, "-DASKED=OPTIONAL_COMPONENTS;shared;gpu")[1]
+        self.assertIn("[STATIC_LIBRARY: static]", said)
+
+    def test_optional_components(self):
+        """They choose before BUILD_SHARED_LIBS does, the first of them before the second; a required one before all."""
+        source = self.project("optional", FIND)
+        for shared, asked, kind in (("OFF", "shared", "shared"), ("ON", "static", "static"), ("OFF", "gpu", "static"),
+                                    ("ON", "gpu", "shared"), ("OFF", "shared;static", "shared"),
+                                    ("OFF", "static;COMPONENTS;shared", "shared")):
+            said = self.configure(source, "optional-build", f"-DBUILD_SHARED_LIBS={shared}",
+                                  f"-DASKED=OPTIONAL_COMPONENTS;{asked}")[1]
+            self.assertIn(f"[{kind.upper()}_LIBRARY: {kind}]", said, asked)
 
     def test_the_engine_is_built_from_its_sources_alone(self):
         """Without the program nothing but nlohmann/json's header is looked for."""
