@@ -246,6 +246,24 @@ class Examples(Installed):
             found = any(lines[i:i + len(shown)] == shown for i in range(len(lines)))
             self.assertTrue(found, f"not in {name}:\n{block}")
 
+    @unittest.skipUnless(shutil.which("pkg-config") and shutil.which("g++"), "no pkg-config or g++ here")
+    def test_the_readme_builds_them(self):
+        """Its commands, in its order, in a home of one's own."""
+        if self.lib != self.prefix / "lib":
+            self.skipTest(f"the README has lib, this system {self.lib.relative_to(self.prefix)}")
+        home = self.folder / "home"
+        home.mkdir()
+        (home / "build").symlink_to(BUILD)
+        (home / "tests").symlink_to(ROOT / "tests")
+        words = ("cmake --install", "cmake -S tests/examples", "export PKG_CONFIG_PATH", "$(pkg-config --cflags mnv2)")
+        commands = "".join(code_block("As a library", word) for word in words)
+        commands = re.sub(r"^cmake --build build .*\n", "", commands)  # it is built
+        run("bash", "-ec", commands, cwd=home, env={**os.environ, "HOME": str(home)})
+        for name in ("classify", "classify_c", "shared", "static", "static_c"):
+            program = home / "build-examples" / name
+            self.assertEqual(self.needs_shared(program), name == "shared")
+            self.check_answer(program)
+
     def test_what_they_say_of_faults(self):
         build = self.folder / "faults"
         run(CXX, "-std=c++20", f"-I{self.prefix / 'include'}", EXAMPLES / "classify.cpp", "-o", build,
