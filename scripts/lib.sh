@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Shared by quickstart.sh and test.sh: saying what is done, installing packages, choosing Python. Sourced, not run.
+# Shared by the shell scripts here: saying what is done, refusing arguments, installing packages, choosing Python,
+# building. Sourced, not run.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 script=$(basename "$0")
@@ -15,6 +16,31 @@ die() {
 usage_error() {
   printf '%s: %s (try --help)\n' "$script" "$*" >&2
   exit 2
+}
+
+# check_ctest_options OPTION...: prints the usage when that is asked for, and refuses what is no option of ctest, which
+# itself takes no notice of it and runs all tests. Known are those that choose tests, run them and show what they say.
+check_ctest_options() {
+  while (($#)); do
+    case $1 in
+      -h | --help) usage && exit 0 ;;
+      -[CEILORj] | -LE | -F[ACS] | --build-config | --tests-regex | --exclude-regex | --label-regex | \
+        --label-exclude | --fixture-exclude-any | --fixture-exclude-setup | --fixture-exclude-cleanup | \
+        --tests-information | --parallel | --test-load | --repeat | --repeat-until-fail | --timeout | --stop-time | \
+        --output-log | --output-junit | --max-width | --test-output-size-passed | --test-output-size-failed | \
+        --test-output-truncation | --resource-spec-file)
+        (($# > 1)) || usage_error "$1 needs a value"
+        shift
+        ;;
+      -[FNQUV] | -VV | --verbose | --extra-verbose | --quiet | --debug | --progress | --output-on-failure | \
+        --stop-on-failure | --rerun-failed | --union | --schedule-random | --print-labels | --no-label-summary | \
+        --no-subproject-summary | --show-only | --show-only=* | --no-tests=*) ;;
+      -j[0-9]*) ;;
+      -*) usage_error "unknown option $1" ;;
+      *) usage_error "unexpected argument $1" ;;
+    esac
+    shift
+  done
 }
 
 # quietly COMMAND...: shows the output only when the command fails.

@@ -6,20 +6,20 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 usage() {
   cat <<EOF
-Usage: scripts/test.sh [CTEST ARGUMENT...]
+Usage: scripts/test.sh [CTEST OPTION...]
 
 Installs what is missing (apt) and runs through ctest:
   build/       Release: all tests
   build-asan/  AddressSanitizer and UndefinedBehaviorSanitizer: all tests but the long ones of labels scripts and sweep
   build-tsan/  ThreadSanitizer: the tests of label threads
   build-fuzz/  clang's libFuzzer on what reads untrusted bytes (label fuzz), some seconds each; skipped without clang-16
-Arguments go to each run of ctest, e.g. scripts/test.sh -R kernels.
+The options go to each run of ctest, e.g. scripts/test.sh -R kernels.
 
 \$PYTHON chooses an interpreter that has torch, torchvision, Pillow and numpy (default: /usr/bin/python3).
 EOF
 }
 
-# run_tests DIR [CTEST ARGUMENT...]
+# run_tests DIR [CTEST OPTION...]
 run_tests() {
   local dir=$1
   shift
@@ -27,9 +27,7 @@ run_tests() {
 }
 
 main() {
-  case ${1:-} in
-    -h | --help) usage && exit 0 ;;
-  esac
+  check_ctest_options "$@"
   install_packages "${build_packages[@]}" "${test_packages[@]}" "${figure_packages[@]}"
   choose_python
   # An interpreter of one's own may lack these: the tests that draw figures say then that they are skipped.

@@ -6,11 +6,11 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 usage() {
   cat <<EOF
-Usage: scripts/test_aarch64.sh [CTEST ARGUMENT...]
+Usage: scripts/test_aarch64.sh [CTEST OPTION...]
 
 Installs what is missing (apt): the cross compiler and qemu-user. Builds the engine, its tests and tools for aarch64 into
 build-aarch64/, without the program, whose libraries Debian has for the host only. Runs the tests through ctest under
-qemu-aarch64, all but those of the Python scripts, which are the same everywhere. Arguments go to ctest, e.g.
+qemu-aarch64, all but those of the Python scripts, which are the same everywhere. The options go to ctest, e.g.
 scripts/test_aarch64.sh -R kernels.
 
 \$PYTHON chooses an interpreter that has torchvision, Pillow and numpy (default: /usr/bin/python3).
@@ -18,9 +18,7 @@ EOF
 }
 
 main() {
-  case ${1:-} in
-    -h | --help) usage && exit 0 ;;
-  esac
+  check_ctest_options "$@"
   install_packages g++-aarch64-linux-gnu qemu-user cmake ninja-build catch2 nlohmann-json3-dev
   choose_python
   need_modules numpy=python3-numpy torch=python3-torch torchvision=python3-torchvision PIL=python3-pil

@@ -6,11 +6,11 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 usage() {
   cat <<EOT
-Usage: scripts/test_lean.sh [CTEST ARGUMENT...]
+Usage: scripts/test_lean.sh [CTEST OPTION...]
 
 Installs what is missing (apt), builds the lean OpenCV into build/opencv unless it is there (scripts/build_opencv.sh),
 builds Release with it and with tests into build-lean/, and runs what decoding has to do with: the tests of the image
-room, of the command line, of damaged files and of real photos. Arguments go to ctest, e.g. -R image.
+room, of the command line, of damaged files and of real photos. The options go to ctest, e.g. -R image.
 Then makes the packages twice and installs one in a clean root (ctest -C package -L package), which takes minutes;
 installs debootstrap for that.
 
@@ -19,9 +19,7 @@ EOT
 }
 
 main() {
-  case ${1:-} in
-    -h | --help) usage && exit 0 ;;
-  esac
+  check_ctest_options "$@"
   install_packages "${build_packages[@]}" catch2 dpkg-dev file debootstrap
   choose_python
   need_modules numpy=python3-numpy torch=python3-torch torchvision=python3-torchvision PIL=python3-pil

@@ -57,6 +57,40 @@ class ShellScripts(unittest.TestCase):
             self.assertEqual(result.stderr, "quickstart.sh: nowhere.pth: no such checkpoint\n")
 
 
+class CtestOptions(unittest.TestCase):
+    """What test.sh and its like hand to ctest, which would run all tests at an option that it does not know."""
+
+    REFUSED = [(["--nonsense"], "unknown option --nonsense"), (["-Z"], "unknown option -Z"),
+               (["-R", "kernels", "--tests-regex=x"], "unknown option --tests-regex=x"),
+               (["-R"], "-R needs a value"), (["-V", "--label-regex"], "--label-regex needs a value"),
+               (["-VVV"], "unknown option -VVV"), (["kernels"], "unexpected argument kernels"), ([""], "unexpected argument ")]
+
+    def test_refused_before_anything_is_done(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            tool = Path(folder) / "dpkg-query"  # so that nothing would be installed
+            tool.write_text("#!/bin/sh\necho install ok installed\n")
+            tool.chmod(0o755)
+            environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "PYTHON": "/nowhere/python"}
+            for script in ("test.sh", "test_lean.sh", "test_aarch64.sh"):
+                for arguments, message in self.REFUSED:
+                    result = run(SCRIPTS / script, *arguments, env=environment)
+                    self.assertEqual((result.returncode, result.stdout, result.stderr),
+                                     (2, "", f"{script}: {message} (try --help)\n"))
+
+    def test_taken(self) -> None:
+        for arguments in ([], ["-R", "kernels"], ["-E", "--x"], ["-R", ""], ["-j2", "-j", "2", "--parallel", "2"],
+                          ["-L", "unit", "-LE", "slow", "--label-exclude", "^a$", "-VV", "-Q", "-N", "-I", "1,2,,5"],
+                          ["--repeat", "until-fail:3", "--timeout", "5", "--output-on-failure", "--rerun-failed"],
+                          ["--stop-on-failure", "--schedule-random", "--show-only=json-v1", "--no-tests=ignore"]):
+            result = run("bash", "-euc", 'source "$0"; check_ctest_options "$@"', SCRIPTS / "lib.sh", *arguments)
+            self.assertEqual((result.returncode, result.stdout + result.stderr), (0, ""), arguments)
+
+    def test_help_after_others(self) -> None:
+        result = run(SCRIPTS / "test.sh", "-R", "kernels", "--help")
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertTrue(result.stdout.startswith("Usage: scripts/test.sh "), result.stdout)
+
+
 class LeanScripts(unittest.TestCase):
     def assert_refused(self, script: str, arguments: list[str], status: int, message: str, **environment: str) -> None:
         result = run(SCRIPTS / script, *arguments, env={**os.environ, **environment})
