@@ -90,8 +90,9 @@ def encode_png(pixels: Pixels) -> bytes:
 
 def main() -> int:
     if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
-        print("Usage: draw_sample.py FILE.png", file=sys.stderr)
-        return 0 if sys.argv[1:] in (["-h"], ["--help"]) else 2
+        wants_help = sys.argv[1:] in (["-h"], ["--help"])
+        print("Usage: draw_sample.py FILE.png", file=sys.stdout if wants_help else sys.stderr)
+        return 0 if wants_help else 2
     try:
         with open(sys.argv[1], "wb") as file:
             file.write(encode_png(draw_clock()))

@@ -223,8 +223,16 @@ class SamplePicture(unittest.TestCase):
                 self.assertEqual(image.getpixel((203, 138)), (255, 40, 20))  # a lit dot between the digits
                 self.assertEqual(image.getpixel((50, 90)), (25, 25, 28))  # the frame
 
+    def test_help(self) -> None:
+        for option in ("-h", "--help"):
+            result = run(sys.executable, SCRIPTS / "draw_sample.py", option)
+            self.assertEqual((result.returncode, result.stderr), (0, ""))
+            self.assertEqual(result.stdout, "Usage: draw_sample.py FILE.png\n")
+
     def test_wrong_use(self) -> None:
-        self.assertEqual(run(sys.executable, SCRIPTS / "draw_sample.py").returncode, 2)
+        for arguments in ([], ["--nope"], ["a.png", "--help"]):
+            result = run(sys.executable, SCRIPTS / "draw_sample.py", *arguments)
+            self.assertEqual((result.returncode, result.stdout), (2, ""))
         result = run(sys.executable, SCRIPTS / "draw_sample.py", "/nowhere/a.png")
         self.assertEqual((result.returncode, result.stderr),
                          (1, "draw_sample.py: /nowhere/a.png: No such file or directory\n"))
