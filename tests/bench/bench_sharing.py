@@ -89,8 +89,12 @@ def idle_cpu_ms(command: list[str], image: str, seconds: float) -> float:
 
 
 def main() -> None:
-    if len(sys.argv) > 3 or sys.argv[1:2] in (["-h"], ["--help"]):
-        sys.exit(__doc__)
+    if sys.argv[1:2] in (["-h"], ["--help"]):
+        print(__doc__, end="")
+        return
+    if len(sys.argv) > 3 or any(argument.startswith("-") for argument in sys.argv[1:]):
+        print(__doc__, end="", file=sys.stderr)
+        sys.exit(2)
     root = Path(__file__).resolve().parents[2]
     program = Path(sys.argv[1]) if len(sys.argv) > 1 else root / "build" / "mnv2-classify"
     model = Path(sys.argv[2]) if len(sys.argv) > 2 else root / "models" / "mobilenet_v2.safetensors"
