@@ -121,6 +121,13 @@ class Eval(Case):
         out, _ = self.run_program("--eval", *self.flags, "-f", "jsonl", root)
         self.assertEqual(out.count(b"\n"), 1)
 
+    def test_what_was_sorted_can_be_evaluated(self):
+        labels = self.make("labels.txt", b"\n".join([b"crane"] * 5 + [b"a/b"] * (CLASSES - 5)))
+        photos, target = self.make_folder(6), self.folder / "sorted"
+        self.run_program("--labels", labels, "--sort-into", str(target), photos)
+        report, _ = self.report(str(target), "--labels", labels)
+        self.assertEqual((report["images"], report["top1"]), (6, 1.0))
+
     def test_no_image_has_no_accuracy(self):
         (self.folder / "tree/0").mkdir(parents=True)
         report, _ = self.report(str(self.folder / "tree"))

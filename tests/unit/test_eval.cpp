@@ -67,14 +67,18 @@ TEST_CASE("csv: errors name the line that the row began in") {
 }
 
 TEST_CASE("class names: label, folded label, index, and names of two classes") {
-  const std::vector<std::string> labels{"tench", "Bar chart", "crane", "crane", "3"};
-  const ClassNames names(labels, 5);
+  const std::vector<std::string> labels{"tench", "Bar chart", "crane", "crane", "3", "a/b"};
+  const ClassNames names(labels, 6);
   CHECK(names.find("tench") == 0);
   CHECK(names.find("bar_chart") == 1);
   CHECK(names.find("BAR-CHART") == 1);
   CHECK(names.find("2") == 2);
-  CHECK(names.find("3") == 4);  // a label before an index
-  CHECK(names.try_find("5") == std::nullopt);
+  CHECK(names.find("3") == 4);          // a label before an index
+  CHECK(names.find("crane (2)") == 2);  // as --sort-into names the folders
+  CHECK(names.find("crane (3)") == 3);
+  CHECK(names.find("a_b") == 5);
+  CHECK(names.try_find("crane (4)") == std::nullopt);
+  CHECK(names.try_find("6") == std::nullopt);
   CHECK(names.try_find("-1") == std::nullopt);
   CHECK(names.try_find("") == std::nullopt);
   CHECK(names.try_find("tench ") == 0);

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "app/options.h"
+#include "app/results/class_folders.h"
 
 namespace mnv2::app {
 namespace {
@@ -31,6 +32,8 @@ ClassNames::ClassNames(std::span<const std::string> labels, int num_classes) : n
     exact_[labels[i]].push_back(static_cast<int>(i));
     folded_[fold(labels[i])].push_back(static_cast<int>(i));
   }
+  const std::vector<std::string> folders = class_folders(labels, num_classes);
+  for (std::size_t i = 0; i < folders.size(); ++i) folders_[folders[i]] = static_cast<int>(i);
 }
 
 std::optional<int> ClassNames::try_find(const std::string& name) const {
@@ -41,6 +44,7 @@ std::optional<int> ClassNames::try_find(const std::string& name) const {
     throw UsageError("'" + name + "' is the name of the classes " + std::to_string(found->second[0]) +
                      " and " + std::to_string(found->second[1]) + ": name it by its index");
   }
+  if (const auto folder = folders_.find(name); folder != folders_.end()) return folder->second;
   const std::optional<int> index = parse_index(name);
   if (index && *index >= 0 && *index < num_classes_) return index;
   return std::nullopt;

@@ -9,7 +9,8 @@
 
 namespace mnv2::app {
 
-/// Finds classes by label, by label without regard to case, spaces, '_' and '-', or by index.
+/// Finds classes by label, by label without regard to case, spaces, '_' and '-', by the name of their folder (see
+/// class_folders), or by index.
 class ClassNames {
  public:
   /// @param labels one per class, or empty: then there are only indexes.
@@ -29,6 +30,7 @@ class ClassNames {
   int num_classes_;
   Indexes exact_;
   Indexes folded_;
+  std::unordered_map<std::string, int> folders_;
 };
 
 }  // namespace mnv2::app
