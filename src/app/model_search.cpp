@@ -92,6 +92,10 @@ std::string find_model(const ModelSearch& search) {
   if (is_path) throw ModelNotFound(what, how_to_make_a_model());
   std::vector<std::string> details;
   for (const std::string& path : candidates) details.push_back("tried " + path);
+  if (!named.empty() && named != kImagenet) {
+    details.emplace_back("mnv2-classify --list-models tells what is there");
+    throw ModelNotFound(what, std::move(details));
+  }
   if (named.empty()) details.emplace_back("name one with --model or $MNV2_MODEL, or");
   for (std::string& line : how_to_make_a_model()) details.push_back(std::move(line));
   throw ModelNotFound(what, std::move(details));

@@ -33,6 +33,8 @@ class Models(Case):
         self.assertEqual(out, b"")
         self.assertIn("model 'yours' (from --model): no such file", err)
         self.assertIn(f"tried {self.data}/yours.safetensors", err)
+        self.assertIn("--list-models", err)
+        self.assertNotIn("imagenet", err.lower())  # how to make that one would not help
 
     @unittest.skipIf(os.environ.get("MNV2_SANITIZE"), "sanitizers keep freed memory back")
     def test_mapped_weights_leave_memory_as_they_are_packed(self):
