@@ -60,22 +60,12 @@ std::string version_text(Isa chosen) {
 }
 
 /// Writes what was asked for instead of a run.
-int print(const std::string& text, Output& output) {
+int print(const std::string& text, Output& output, OutputFile* file = nullptr) {
   output.write(text);
   output.finish();
+  if (file != nullptr) file->finish(true);
   if (output.state() != Output::State::failed) return kExitOk;
   log_error(output.error());
-  return kExitOutput;
-}
-
-/// The same, to --output where it is given.
-int print(const std::string& text, const Plan& plan, Output& standard_output) {
-  if (!plan.output) return print(text, standard_output);
-  OutputFile file("--output", *plan.output);
-  file.output().write(text);
-  file.finish(true);
-  if (file.output().state() != Output::State::failed) return kExitOk;
-  log_error(file.output().error());
   return kExitOutput;
 }
 
@@ -184,7 +174,10 @@ int print_about_models(const Plan& plan, Output& output) {
     text = plan.summary ? summary_text(plan) : list_models(plan.model, plan.layout);
     return kExitOk;
   });
-  return status == kExitOk ? print(text, plan, output) : status;
+  if (status != kExitOk) return status;
+  if (!plan.output) return print(text, output);
+  OutputFile file("--output", *plan.output);
+  return print(text, file.output(), &file);
 }
 
 int run_plan(const Plan& plan, Output& output) {

@@ -1,17 +1,14 @@
 #include "app/results/plan_outputs.h"
 
-#include <algorithm>
-#include <array>
-#include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
 
-#include "app/image/header.h"
+#include "app/image/read_file.h"
 #include "app/inputs/walker.h"
+#include "mnv2/error.h"
 
 namespace mnv2::app {
 namespace {
@@ -61,14 +58,13 @@ void check_combinations(const Options& options, const Plan& plan) {
   refuse(options.sort_into && options.sort_into->empty(), "--sort-into: the folder's name is empty");
 }
 
-/// Whether a file that is there begins as an image: an output that is a photo's name by mistake would replace it.
+/// Whether there is an image, which an output that has a photo's name by mistake would replace.
 bool is_image(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::array<char, 16> begin{};
-  file.read(begin.data(), begin.size());
-  std::array<std::uint8_t, begin.size()> bytes{};
-  std::copy(begin.begin(), begin.end(), bytes.begin());
-  return image::begins_as_image({bytes.data(), static_cast<std::size_t>(file.gcount())});
+  try {
+    return image::begins_as_image(path);
+  } catch (const Error&) {
+    return false;  // it may not be read; opening it tells whether it may be written
+  }
 }
 
 /// The modes that look at models alone have no results of images.
