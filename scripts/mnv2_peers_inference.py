@@ -19,7 +19,9 @@ from mnv2_peers_statistics import Measured, largest_difference
 
 TOLERANCE = 1e-4  # of the largest |logit|, as everywhere in this project
 WARM_UP_RUNS = 10  # at the start: PyTorch compiles during the first runs
-WARM_UP_RUNS_A_TURN = 2  # the turns of the others have emptied the caches
+WARM_UP_RUNS_A_TURN = 2  # at least: the turns of the others have emptied the caches
+# At least: a core that had nothing to do in the turns of single threads takes some 10 ms to reach its clock.
+WARM_UP_MS_A_TURN = 30.0
 
 
 class OutputsDiffer(Exception):
@@ -92,6 +94,13 @@ def compare_outputs(image: str, logits: dict[str, Sequence[float]]) -> Agreement
     return worst
 
 
+def warm_up(worker: Worker) -> None:
+    """What comes before the timed runs of a turn."""
+    spent_ms = 0.0
+    while spent_ms < WARM_UP_MS_A_TURN:
+        spent_ms += max(sum(worker.run(WARM_UP_RUNS_A_TURN)), 0.1)  # whatever the worker says, there is an end
+
+
 def take_turns(workers: Sequence[Worker], measured: Sequence[Measured], rounds: int, runs: int,
                progress: Callable[[int], None]) -> set[str]:
     """A B C A B C ...: `rounds` rounds of `runs` timed runs each. Returns who did not come to rest after a turn."""
@@ -99,7 +108,7 @@ def take_turns(workers: Sequence[Worker], measured: Sequence[Measured], rounds: 
     for number in range(rounds):
         progress(number)
         for worker, times in zip(workers, measured):
-            worker.run(WARM_UP_RUNS_A_TURN)
+            warm_up(worker)
             times.rounds_ms.append(worker.run(runs))
             if not worker.settle():
                 restless.add(worker.name)

@@ -173,7 +173,7 @@ class Protocol(FolderCase):
 
     def measure(self, *kinds: str, rounds: int = 3) -> inference.InferenceResult:
         return inference.measure_inference([self.fake(kind, ours=kind == kinds[0]) for kind in kinds], FACTS, self.folder,
-                                           rounds, 2)
+                                           rounds, 3)
 
     def assert_fails(self, kind: str, message: str) -> None:
         with self.assertRaisesRegex(protocol.WorkerError, message):
@@ -182,15 +182,24 @@ class Protocol(FolderCase):
     def test_turns(self) -> None:
         result = self.measure("good", "other")
         self.assertEqual([len(one.rounds_ms) for one in result.measured], [3, 3])
-        self.assertTrue(all(len(times) == 2 for one in result.measured for times in one.rounds_ms))
+        self.assertTrue(all(len(times) == 3 for one in result.measured for times in one.rounds_ms))
         self.assertEqual((result.measured[1].version, result.measured[1].detail), ("1.2", "fake"))
         self.assertEqual([agreement.image for agreement in result.agreements], ["noise", "scene"])
         log = self.log.read_text().splitlines()
         warm = f"run {inference.WARM_UP_RUNS_A_TURN}"
-        turns = [f"{kind} {run}" for kind in ("good", "other") for run in (warm, "run 2")]
-        self.assertEqual(log[-12:], turns * 3, "A B A B A B")
+        turns = [f"{kind} {run}" for kind in ("good", "other") for run in (warm, "run 3")]
+        runs = [line for line, before in zip(log[1:], log) if line != before]  # one warm-up
+        self.assertEqual(runs[-12:], turns * 3, "A B A B A B")
         images = [self.folder / "noise.f32", self.folder / "scene.f32"]
         self.assertEqual([image.stat().st_size for image in images], [3 * 6 * 5 * 4] * 2)
+
+    def test_warm_up(self) -> None:
+        for times_ms, count in (([20.0, 20.0], 1), ([4.0, 4.0], 4), ([0.0, 0.0], 300)):
+            worker = mock.Mock()
+            worker.run.return_value = times_ms
+            with mock.patch.object(inference, "WARM_UP_MS_A_TURN", 29.95):
+                inference.warm_up(worker)
+            self.assertEqual(worker.run.call_count, count, times_ms)
 
     def test_outputs_differ(self) -> None:
         with self.assertRaisesRegex(inference.OutputsDiffer, "good, 1 thread and wrong, 1 thread differ by"):

@@ -41,7 +41,7 @@ void measure_in_turn(std::deque<Sampler>& samplers) {
   const auto done = [](const Sampler& sampler) { return sampler.enough() || stop_signal() != 0; };
   while (!std::all_of(samplers.begin(), samplers.end(), done))
     for (Sampler& sampler : samplers)
-      if (!done(sampler)) sampler.run_round();
+      if (!done(sampler)) sampler.run_round(samplers.size() > 1);
 }
 
 }  // namespace

@@ -81,7 +81,15 @@ bool Sampler::enough() const {
                                                            seconds >= kPatience * plan_.bench_seconds));
 }
 
-void Sampler::run_round() {
+void Sampler::wake_up() {
+  constexpr double kMs = 20;
+  for (const Stopwatch stopwatch; !exhausted_ && stopwatch.elapsed_ms() < kMs && stop_signal() == 0;)
+    exhausted_ = !workload_.run();
+}
+
+void Sampler::run_round(bool after_others) {
+  if (after_others) wake_up();
+  if (exhausted_) return;
   // Short enough that the clock is still what it was beside the peak, and that a short measurement has some
   // rounds.
   const double slice_ms = std::clamp(1000 * plan_.bench_seconds / 8, 5.0, 50.0);

@@ -40,7 +40,8 @@ class Sampler {
   /// Runs until the medians of two windows in a row are within 5 % of the one before: caches, page tables,
   /// clock. At most 3 s.
   void warm_up();
-  void run_round();
+  /// @param after_others whether other settings had their turns since this one's last.
+  void run_round(bool after_others);
   /// Whether it has been measured for plan.bench_seconds, longer if that gave fewer than 100 images.
   bool enough() const;
 
@@ -48,6 +49,8 @@ class Sampler {
   const Samples& samples() const { return samples_; }
 
  private:
+  /// A core that others left without work takes some 10 ms to reach its clock.
+  void wake_up();
   void run_layers_round(double peak_gflops, double slice_ms);
 
   const Plan& plan_;
