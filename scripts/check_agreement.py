@@ -81,7 +81,7 @@ def torch_logits(checkpoint: Path, images: Sequence[Path]) -> list:
 
 
 def runnable_isas(program: Path) -> list[str]:
-    isas = ("portable", "avx2", "avx512", "neon")
+    isas = ("portable", "avx2", "avx512", "avx512-zen", "neon")
     return [isa for isa in isas
             if subprocess.run([program, "--isa", isa, "--version"], capture_output=True).returncode == 0]
 

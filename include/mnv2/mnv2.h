@@ -55,8 +55,9 @@ typedef struct mnv2_session mnv2_session;
 
 /// How to load a model. Zeros are the defaults: `mnv2_model_options options = {0};`
 typedef struct mnv2_model_options {
-  const char* isa;  ///< "portable", "avx2", "avx512" or "neon"; NULL: the best that this machine has.
-  int resize;       ///< The image's short side before the crop, 1 to 16384 pixels; 0: as the model says.
+  /// "portable", "avx2", "avx512", "avx512-zen" or "neon"; NULL: the best for this machine.
+  const char* isa;
+  int resize;  ///< The image's short side before the crop, 1 to 16384 pixels; 0: as the model says.
   /// The side of the square that the network sees, 1 to 4096 pixels, and fewer where the network would need more
   /// than 2 GiB of memory; 0: as the model says.
   int crop;

@@ -10,7 +10,7 @@ namespace mnv2 {
 namespace {
 
 #if defined(__x86_64__)
-constexpr std::array kCompiled{Isa::portable, Isa::avx2, Isa::avx512};
+constexpr std::array kCompiled{Isa::portable, Isa::avx2, Isa::avx512, Isa::avx512_zen};
 #elif defined(__aarch64__)
 constexpr std::array kCompiled{Isa::portable, Isa::neon};
 #else
@@ -24,6 +24,7 @@ bool cpu_supports(Isa isa) {
     // The compiler's runtime checks XGETBV too: the operating system must save the wider registers.
     case Isa::avx2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     case Isa::avx512:
+    case Isa::avx512_zen:
       return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
              __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
@@ -32,6 +33,16 @@ bool cpu_supports(Isa isa) {
 #endif
     default: return false;
   }
+}
+
+/// Whether the CPU adds in units that do not multiply: of those with AVX-512, AMD's (Software Optimization Guide for
+/// the AMD Zen5 Microarchitecture, publication 58455).
+bool adds_beside_multiplying() {
+#if defined(__x86_64__)
+  return __builtin_cpu_is("amd");
+#else
+  return false;
+#endif
 }
 
 std::string join_names(const std::vector<Isa>& isas) {
@@ -47,6 +58,7 @@ std::string_view isa_name(Isa isa) noexcept {
     case Isa::portable: return "portable";
     case Isa::avx2: return "avx2";
     case Isa::avx512: return "avx512";
+    case Isa::avx512_zen: return "avx512-zen";
     case Isa::neon: return "neon";
   }
   return "unknown";
@@ -61,14 +73,19 @@ std::vector<Isa> supported_isas() {
   return supported;
 }
 
-Isa best_isa() { return supported_isas().back(); }
+Isa best_isa() {
+  Isa best = Isa::portable;
+  for (const Isa isa : supported_isas())
+    if (isa != Isa::avx512_zen || adds_beside_multiplying()) best = isa;
+  return best;
+}
 
 Isa parse_isa(std::string_view name) {
   const auto unsupported = [&](const std::string& why, const std::vector<Isa>& expected) {
     return Error(ErrorCode::unsupported_isa,
                  "instruction set '" + std::string(name) + "': " + why + " " + join_names(expected));
   };
-  for (const Isa isa : {Isa::portable, Isa::avx2, Isa::avx512, Isa::neon}) {
+  for (const Isa isa : {Isa::portable, Isa::avx2, Isa::avx512, Isa::neon, Isa::avx512_zen}) {
     if (isa_name(isa) != name) continue;
     if (std::find(kCompiled.begin(), kCompiled.end(), isa) == kCompiled.end())
       throw unsupported("not in this build, which has", compiled_isas());

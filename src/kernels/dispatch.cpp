@@ -14,6 +14,7 @@ const KernelTable& kernel_table(Isa isa) {
 #if defined(__x86_64__)
       case Isa::avx2: return kAvx2Kernels;
       case Isa::avx512: return kAvx512Kernels;
+      case Isa::avx512_zen: return kAvx512ZenKernels;
 #elif defined(__aarch64__)
       case Isa::neon: return kNeonKernels;
 #endif

@@ -1,8 +1,9 @@
 // Kernels: the inner loops of the network, one table of function pointers per instruction set.
 //
-// V is the number of floats in a vector: 4 (portable, NEON), 8 (AVX2), 16 (AVX-512). Activations are in nChwVc: channels in
-// blocks of V, [ceil(C / V)][rows][columns][V]; the channels that pad the last block are zero. So a run of pixels of
-// one block is contiguous, and the address of pixel p, channel lane l is base + (p * V + l).
+// V is the number of floats in a vector: 4 (portable, NEON), 8 (AVX2), 16 (AVX-512). Activations are in nChwVc: channels
+// in blocks of V, [ceil(C / V)][rows][columns][V]; the channels that pad the last block hold finite numbers that nothing
+// depends on. So a run of pixels of one block is contiguous, and the address of pixel p, channel lane l is
+// base + (p * V + l).
 // Kernels are noexcept, allocate nothing and trust their arguments: the plan (model/) is checked once, at load.
 #pragma once
 
@@ -44,6 +45,22 @@ struct PointwiseArgs {
   // Weights that a later call will use: fetched into the L2 cache on the way. Any address will do; null: none.
   const float* prefetch = nullptr;
   std::ptrdiff_t prefetch_floats = 0;
+  const float* pair_products = nullptr;  // [pixels], of the input; read by pointwise_pairs alone
+};
+
+/// pointwise_pairs takes the first channels of a sum, all but the last one to four, block by block. Two of each three in
+/// a block (of V channels; the last may have less) make a pair: channels 0 and 1, 2 and 3 and so on are the pairs, and
+/// what comes behind them in the block stands alone. Multipliers and adders then have the same to do.
+constexpr int channels_in_pairs(int in_c) { return (in_c - 1) / 4 * 4; }
+constexpr int pairs_in_block(int channels) { return channels / 3; }
+
+/// output[p] = sum over the pairs of pointwise_pairs of input[p][c] * input[p][c + 1].
+struct PairProductsArgs {
+  const float* input = nullptr;  // [ceil(in_c / V)][input_block_stride], pixels contiguous
+  std::ptrdiff_t input_block_stride = 0;
+  float* output = nullptr;  // [pixels]
+  int in_c = 0;
+  int pixels = 0;
 };
 
 /// Output channels of a panel of pointwise weights: at most this many vectors.
@@ -123,6 +140,15 @@ struct KernelTable {
   /// the odd are added up, then `start` is added: so a cut over the pixels keeps every bit, one over the
   /// channels does not.
   void (*pointwise_halves)(const PointwiseArgs&) noexcept;
+
+  /// As pointwise, for a panel of two vectors, where additions take the place of a third of the multiplications:
+  /// x0 w0 + x1 w1 = (x0 + w1) (x1 + w0) - x0 x1 - w0 w1. The products of the input are given (pair_products), those
+  /// of the weights are left out: the bias that begins a sum must hold those of all calls that add to it
+  /// (subtract_pair_products). Pairs and single channels take turns, so the order is not that of the channels, and
+  /// the last bits differ from pointwise's. A cut over the pixels keeps every bit, one over the channels does not.
+  /// Null: not for this instruction set.
+  void (*pointwise_pairs)(const PointwiseArgs&) noexcept;
+  void (*pair_products)(const PairProductsArgs&) noexcept;  // null with pointwise_pairs
 
   void (*add_partial)(const AddArgs&) noexcept;
   void (*linear)(const LinearArgs&) noexcept;

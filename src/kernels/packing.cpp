@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <vector>
+
+#include "kernels/kernels.h"
 
 #if defined(__SSE__)
 #include <xmmintrin.h>
@@ -78,6 +81,18 @@ void pack_bias(std::span<const float> bias, int first_out, int outs, float* pack
   const int real = std::clamp(static_cast<int>(bias.size()) - first_out, 0, outs);
   std::copy_n(bias.data() + (real > 0 ? first_out : 0), real, packed);
   std::fill(packed + real, packed + outs, 0.0f);
+}
+
+void subtract_pair_products(const float* panel, int ins, int outs, int lanes, float* bias) {
+  std::vector<double> sums(outs, 0.0);
+  for (int left = channels_in_pairs(ins); left > 0; left -= lanes) {
+    const int channels = std::min(left, lanes);
+    for (int i = 0; i < pairs_in_block(channels); ++i)
+      for (int n = 0; n < outs; ++n)
+        sums[n] += static_cast<double>(panel[2 * i * outs + n]) * panel[(2 * i + 1) * outs + n];
+    panel += std::ptrdiff_t{channels} * outs;
+  }
+  for (int n = 0; n < outs; ++n) bias[n] = static_cast<float>(bias[n] - sums[n]);
 }
 
 void pack_depthwise(std::span<const float> weight, std::span<const float> bias, int first_channel, int lanes,

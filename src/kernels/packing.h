@@ -25,6 +25,10 @@ void pack_halves(std::span<const float> weight, int out_c, int in_c, const Panel
 /// The bias of the same outputs, zeros at or above out_c; packed: [outs].
 void pack_bias(std::span<const float> bias, int first_out, int outs, float* packed);
 
+/// bias[n] -= sum over the pairs of pointwise_pairs of panel[c][n] * panel[c + 1][n]: what that kernel leaves out.
+/// panel: [ins][outs] as packed, bias: [outs].
+void subtract_pair_products(const float* panel, int ins, int outs, int lanes, float* bias);
+
 /// Ten vectors for one block of `lanes` channels from first_channel: nine taps, then the bias; zeros at or above the
 /// layer's channels. weight: [channels][9], bias: [channels], packed: [10][lanes].
 void pack_depthwise(std::span<const float> weight, std::span<const float> bias, int first_channel, int lanes,

@@ -183,21 +183,27 @@ constexpr int group_pixels(int pixels, int vectors) {
   return (pixels + groups - 1) / groups;
 }
 
+/// What a tile's sums begin with.
 template <int M, int N>
-MNV2_INLINE void pointwise_tile(const PointwiseArgs& a, int pixel, Prefetch prefetch) {
-  Vec acc[M][N];
+MNV2_INLINE void start_tile(const PointwiseArgs& a, int pixel, Vec (&acc)[M][N]) {
   if (a.accumulate) {
     TilePixels<M, N>(a.output, pixel)
         .template for_each<0, M>([&](const float* p, int m, int n)
                                      __attribute__((always_inline)) { acc[m][n] = Vec::load(p); });
-  } else {
-#pragma GCC unroll 8
-    for (int n = 0; n < N; ++n) {
-      const Vec bias = Vec::load(a.bias + n * V);
-#pragma GCC unroll 28
-      for (int m = 0; m < M; ++m) acc[m][n] = bias;
-    }
+    return;
   }
+#pragma GCC unroll 8
+  for (int n = 0; n < N; ++n) {
+    const Vec bias = Vec::load(a.bias + n * V);
+#pragma GCC unroll 28
+    for (int m = 0; m < M; ++m) acc[m][n] = bias;
+  }
+}
+
+template <int M, int N>
+MNV2_INLINE void pointwise_tile(const PointwiseArgs& a, int pixel, Prefetch prefetch) {
+  Vec acc[M][N];
+  start_tile(a, pixel, acc);
   const LastChannels last = multiply_channels(a.input + std::ptrdiff_t{pixel} * V, a.input_block_stride,
                                               a.weights, a.in_c, prefetch, acc);
   finish_pixels<0, group_pixels(M, N)>(a, pixel, last, acc);

@@ -41,6 +41,7 @@ struct Vec {
 
 inline Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
 inline Vec add(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
+inline Vec sub(Vec a, Vec b) { return {_mm512_sub_ps(a.v, b.v)}; }
 inline Vec mul(Vec a, Vec b) { return {_mm512_mul_ps(a.v, b.v)}; }
 inline Vec min(Vec a, Vec b) { return {_mm512_min_ps(a.v, b.v)}; }
 inline Vec max(Vec a, Vec b) { return {_mm512_max_ps(a.v, b.v)}; }
@@ -74,6 +75,30 @@ struct Factors {
 inline Vec fma(Factors a, int, Vec b, Vec c) {
   __asm__("vfmadd231ps %2, %1, %0" : "+v"(c.v) : "v"(b.v), "v"(a.v.v));
   return c;
+}
+
+/// Two channels of a pixel for two vectors of outputs: acc[n] += (x[0] + weight[1][n]) * (x[1] + weight[0][n]). In one
+/// piece of assembly, because the 24 accumulators of a tile, four weights and these four make 32 registers.
+inline void fma_pair(const float* x, const Vec (&weight)[2][2], Vec (&acc)[2]) {
+  __m512 a, b, c, d;
+  __asm__(
+      "vbroadcastss %[x0], %[a]\n\t"
+      "vbroadcastss %[x1], %[b]\n\t"
+      "vaddps %[w10], %[a], %[c]\n\t"
+      "vaddps %[w00], %[b], %[d]\n\t"
+      "vaddps %[w11], %[a], %[a]\n\t"
+      "vaddps %[w01], %[b], %[b]\n\t"
+      "vfmadd231ps %[c], %[d], %[sum0]\n\t"
+      "vfmadd231ps %[a], %[b], %[sum1]"
+      : [sum0] "+v"(acc[0].v), [sum1] "+v"(acc[1].v), [a] "=&v"(a), [b] "=&v"(b), [c] "=&v"(c), [d] "=&v"(d)
+      : [x0] "m"(x[0]), [x1] "m"(x[1]), [w00] "v"(weight[0][0].v), [w01] "v"(weight[0][1].v),
+        [w10] "v"(weight[1][0].v), [w11] "v"(weight[1][1].v));
+}
+
+/// Lane 2 i + 1 of x in lane 2 i for i < pairs, zero in all other lanes.
+inline Vec second_of_pairs(Vec x, int pairs) {
+  const auto lanes = static_cast<__mmask16>(0x5555 & ((1 << 2 * pairs) - 1));
+  return {_mm512_maskz_movehdup_ps(lanes, x.v)};
 }
 
 // Integer vectors for pixels. All operations stay within blocks of 16 bytes, so the same code serves any

@@ -20,6 +20,8 @@ constexpr mnv2::kernels::KernelTable make_table(mnv2::Isa isa) {
       .lanes = V,
       .pointwise = pointwise,
       .pointwise_halves = pointwise_halves,
+      .pointwise_pairs = nullptr,
+      .pair_products = nullptr,
       .add_partial = add_partial,
       .linear = linear,
       .depthwise = depthwise,

@@ -14,6 +14,7 @@
 #include "mnv2/error.h"
 #include "model/plan.h"
 #include "model/run_block.h"
+#include "model/sums.h"
 
 namespace mnv2 {
 namespace {
@@ -62,7 +63,8 @@ struct Network::Impl {
         kernels(kernels::kernel_table(isa)),
         plan(make_plan(model.architecture(), kernels.lanes,
                        checked_size(options.input_h, m.preprocessing().crop, "input height"),
-                       checked_size(options.input_w, m.preprocessing().crop, "input width"))),
+                       checked_size(options.input_w, m.preprocessing().crop, "input width"),
+                       kernels.pointwise_pairs != nullptr ? choose_sums(m) : NetworkSums{})),
         arena(plan.arena_size) {
     const auto pool = make_pool(std::clamp(options.pack_threads, 1, kMaxPackThreads));
     pack_weights(plan, model, *pool, arena.data());
@@ -77,8 +79,9 @@ struct Workspace::Impl {
   AlignedBuffer shared_depthwise;
   AlignedBuffer partial;
   AlignedBuffer zero_row;
-  AlignedBuffer features;  // [embedding vectors * V] pooled
-  AlignedBuffer logits;    // [tail.groups][tail.logits_size]
+  AlignedBuffer features;       // [embedding vectors * V] pooled
+  AlignedBuffer logits;         // [tail.groups][tail.logits_size]
+  AlignedBuffer head_products;  // [features' pixels] pair products of the head's input
   RunContext context;
   int input_h, input_w, embedding_size;
 
@@ -89,6 +92,7 @@ struct Workspace::Impl {
         zero_row(network.plan.zero_row_size),
         features(padded(network.plan.tail.features, network.plan.lanes)),
         logits(network.plan.tail.groups * network.plan.tail.logits_size),
+        head_products(network.plan.head_in_pairs ? network.plan.features.pixels() : 0),
         context{.plan = network.plan,
                 .kernels = network.kernels,
                 .arena = network.arena.data(),
@@ -96,7 +100,8 @@ struct Workspace::Impl {
                 .threads = {},
                 .shared_depthwise = shared_depthwise.data(),
                 .partial = partial.data(),
-                .zero_row = zero_row.data()},
+                .zero_row = zero_row.data(),
+                .head_products = head_products.data()},
         input_h(network.plan.input_h),
         input_w(network.plan.input_w),
         embedding_size(network.plan.tail.features) {
@@ -106,7 +111,10 @@ struct Workspace::Impl {
     const std::size_t rows = padded(plan.rows_size, kCacheLine);
     const std::size_t depthwise = padded(plan.depthwise_size, kCacheLine);
     const std::size_t head = padded(plan.head_size, kCacheLine);
-    memory = AlignedBuffer(2 * activation + threads * (rows + depthwise + head) + planes_size);
+    const std::size_t input_products = padded(plan.input_products_size, kCacheLine);
+    const std::size_t filtered_products = padded(plan.filtered_products_size, kCacheLine);
+    const std::size_t thread = rows + depthwise + head + input_products + filtered_products;
+    memory = AlignedBuffer(2 * activation + threads * thread + planes_size);
     float* next = memory.data();
     const auto take = [&](std::size_t size) { return std::exchange(next, next + size); };
     activations = {take(activation), take(activation)};
@@ -115,6 +123,8 @@ struct Workspace::Impl {
       buffers.rows = take(rows);
       buffers.depthwise = take(depthwise);
       buffers.head = take(head);
+      buffers.input_products = take(input_products);
+      buffers.filtered_products = take(filtered_products);
       context.threads.push_back(buffers);
     }
     planes = {take(planes_size), planes_size};
@@ -159,18 +169,20 @@ const float* run_head_panel(const RunContext& context, const PanelPlan& panel, s
   const int lanes = context.plan.lanes;
   // What is fetched on the way: this step's part of the classifier and the next step's panel.
   const std::size_t panel_end = panel.weights + std::size_t(in.c) * panel.vectors * lanes;
-  context.kernels.pointwise({.input = input,
-                             .input_block_stride = in.block_stride,
-                             .weights = context.arena + panel.weights,
-                             .bias = context.arena + panel.bias,
-                             .output = {.data = map, .block_stride = std::ptrdiff_t{in.pixels()} * lanes},
-                             .in_c = in.c,
-                             .pixels = in.pixels(),
-                             .vectors = panel.vectors,
-                             .clamp_min = layer.clamp.min,
-                             .clamp_max = layer.clamp.max,
-                             .prefetch = context.arena + panel_end,
-                             .prefetch_floats = static_cast<std::ptrdiff_t>(step_end - panel.weights)});
+  const auto kernel = pointwise_kernel(context.kernels, panel);
+  kernel({.input = input,
+          .input_block_stride = in.block_stride,
+          .weights = context.arena + panel.weights,
+          .bias = context.arena + panel.bias,
+          .output = {.data = map, .block_stride = std::ptrdiff_t{in.pixels()} * lanes},
+          .in_c = in.c,
+          .pixels = in.pixels(),
+          .vectors = panel.vectors,
+          .clamp_min = layer.clamp.min,
+          .clamp_max = layer.clamp.max,
+          .prefetch = context.arena + panel_end,
+          .prefetch_floats = static_cast<std::ptrdiff_t>(step_end - panel.weights),
+          .pair_products = context.head_products});
   return map;
 }
 
@@ -210,6 +222,17 @@ void run_classifier_part(const RunContext& context, const TailStep& step, const 
 /// @param partial [groups][logits_size]; the first becomes the logits.
 void run_tail(const RunContext& context, const float* input, float* features, float* partial) {
   const TailPlan& tail = context.plan.tail;
+  if (context.plan.head_in_pairs) {
+    const TensorPlan& in = context.plan.features;
+    run_split(context, in.pixels(), [&](Range pixels, int thread) {
+      const LayerTimer timer(context.threads[thread], tail.pooled_index);
+      context.kernels.pair_products({.input = input + std::ptrdiff_t{pixels.begin} * context.plan.lanes,
+                                     .input_block_stride = in.block_stride,
+                                     .output = context.head_products + pixels.begin,
+                                     .in_c = in.c,
+                                     .pixels = pixels.size()});
+    });
+  }
   run_split(context, tail.groups, [&](Range groups, int thread) {
     for (int g = groups.begin; g < groups.end; ++g) {
       float* logits = partial + g * tail.logits_size;

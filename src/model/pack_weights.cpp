@@ -15,39 +15,66 @@ class Packer {
  public:
   Packer(const Model& model, int lanes, float* arena) : model_(model), lanes_(lanes), arena_(arena) {}
 
-  /// Panels over input channels [first_in, first_in + ins) of `layer`, whose weight is a matrix [out_c][row].
-  void pack(const Layer& layer, const std::vector<PanelPlan>& panels, int row, int first_in, int ins) const {
-    for (const PanelPlan& panel : panels) {
+  /// What of a layer, whose weight is a matrix [out_c][row], goes to a row of panels.
+  struct Part {
+    int row = 0;
+    int first_in = 0;  // input channels [first_in, first_in + ins)
+    int ins = 0;
+    float weight_scale = 1;
+    float bias_scale = 1;
+  };
+
+  /// @param biased the same panels of the chunk that begins the sum: its bias holds the pair products of all.
+  void pack(const Layer& layer, const std::vector<PanelPlan>& panels, const Part& part,
+            const std::vector<PanelPlan>& biased) const {
+    for (std::size_t i = 0; i < panels.size(); ++i) {
+      const PanelPlan& panel = panels[i];
       const int first_out = panel.first_vector * lanes_;
       const int outs = panel.vectors * lanes_;
-      kernels::PanelRange range{.first_out = first_out, .outs = outs, .first_in = first_in, .ins = ins};
+      float* const weights = arena_ + panel.weights;
+      float* const bias = arena_ + panel.bias;
+      kernels::PanelRange range{
+          .first_out = first_out, .outs = outs, .first_in = part.first_in, .ins = part.ins};
       if (panel.halves > 0) {
         range.outs = panel.halves * lanes_ / 2;
-        kernels::pack_halves(model_.weight(layer), layer.out_c, row, range, lanes_, arena_ + panel.weights);
+        kernels::pack_halves(model_.weight(layer), layer.out_c, part.row, range, lanes_, weights);
       } else {
-        kernels::pack_panel(model_.weight(layer), layer.out_c, row, range, arena_ + panel.weights);
+        kernels::pack_panel(model_.weight(layer), layer.out_c, part.row, range, weights);
       }
-      kernels::pack_bias(model_.bias(layer), first_out, outs, arena_ + panel.bias);
+      kernels::pack_bias(model_.bias(layer), first_out, outs, bias);
+      multiply({weights, bias}, part.weight_scale);  // the bias follows the weights
+      multiply({bias, std::size_t(outs)}, part.bias_scale);
+      if (panel.pairs)
+        kernels::subtract_pair_products(weights, part.ins, outs, lanes_, arena_ + biased[i].bias);
     }
   }
 
   /// All input channels of `layer`.
-  void pack(const Layer& layer, const std::vector<PanelPlan>& panels) const {
+  void pack(const Layer& layer, const std::vector<PanelPlan>& panels, float scale = 1) const {
     const int row = layer.in_c * layer.kernel * layer.kernel;
-    pack(layer, panels, row, 0, row);
+    pack(layer, panels, {.row = row, .ins = row, .weight_scale = scale, .bias_scale = scale}, panels);
   }
 
   /// @param stem the network's, which block 0 may have taken in.
   void pack(const BlockPlan& b, const Layer& stem) const {
     const Block& block = *b.block;
     for (const ChunkPlan& chunk : b.chunks) {
-      if (b.source == RowSource::expand) pack(*block.expand, chunk.produce);
+      if (b.source == RowSource::expand) pack(*block.expand, chunk.produce, b.sums.hidden_scale);
       if (b.source == RowSource::stem) pack(stem, chunk.produce);
-      for (int v = 0; v < chunk.vectors; ++v)
+      for (int v = 0; v < chunk.vectors; ++v) {
+        float* const filter = arena_ + chunk.depthwise + std::size_t(v) * 10 * lanes_;
+        float* const bias = filter + std::ptrdiff_t{9} * lanes_;
         kernels::pack_depthwise(model_.weight(block.depthwise), model_.bias(block.depthwise),
-                                (chunk.first_vector + v) * lanes_, lanes_,
-                                arena_ + chunk.depthwise + std::size_t(v) * 10 * lanes_);
-      pack(block.project, chunk.project, block.project.in_c, chunk.first_vector * lanes_, chunk.channels);
+                                (chunk.first_vector + v) * lanes_, lanes_, filter);
+        multiply({filter, bias}, b.sums.filtered_scale / b.sums.hidden_scale);
+        multiply({bias, std::size_t(lanes_)}, b.sums.filtered_scale);
+      }
+      pack(block.project, chunk.project,
+           {.row = block.project.in_c,
+            .first_in = chunk.first_vector * lanes_,
+            .ins = chunk.channels,
+            .weight_scale = 1 / b.sums.filtered_scale},
+           b.chunks.front().project);
     }
   }
 
@@ -72,6 +99,11 @@ class Packer {
   }
 
  private:
+  static void multiply(std::span<float> values, float factor) {
+    if (factor == 1) return;
+    for (float& value : values) value *= factor;
+  }
+
   const Model& model_;
   int lanes_;
   float* arena_;

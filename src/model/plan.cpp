@@ -24,6 +24,9 @@ constexpr int kChunkChannels = 96;
 // seldom.
 constexpr int kFilterChunkChannels = 384;
 
+// Shorter sums than this gain less in pairs than the products of the input cost.
+constexpr int kMinPairedChannels = 24;
+
 // What the buffers of one image may take, in floats: 2 GiB. A model file of 100 KB can describe layers whose maps take
 // terabytes at the largest input; MobileNetV2 at 4096 x 4096 takes 600 MB.
 constexpr std::size_t kMaxBufferFloats = std::size_t{1} << 29;
@@ -75,8 +78,8 @@ TensorPlan make_tensor(int c, int h, int w, int lanes, bool padded_columns) {
 
 class Planner {
  public:
-  Planner(const Architecture& architecture, int lanes, int input_h, int input_w)
-      : architecture_(architecture), lanes_(lanes) {
+  Planner(const Architecture& architecture, int lanes, int input_h, int input_w, const NetworkSums& sums)
+      : architecture_(architecture), lanes_(lanes), sums_(sums) {
     plan_.lanes = lanes;
     plan_.input_h = input_h;
     plan_.input_w = input_w;
@@ -92,7 +95,8 @@ class Planner {
       const RowSource source = blocks[i].expand      ? RowSource::expand
                                : i == 0 && fuse_stem ? RowSource::stem
                                                      : RowSource::input;
-      current = plan_block(blocks[i], source, current, reads_rows(i + 1), i + 1 == blocks.size());
+      current = plan_block(blocks[i], source, i < sums_.blocks.size() ? sums_.blocks[i] : BlockSums{},
+                           current, reads_rows(i + 1), i + 1 == blocks.size());
     }
     append_second_stream();
     plan_tail(current);
@@ -129,9 +133,13 @@ class Planner {
     return output;
   }
 
-  TensorPlan plan_block(const Block& block, RowSource source, TensorPlan input, bool padded_output,
-                        bool last) {
-    BlockPlan b{.block = &block, .first_layer = plan_.layers, .source = source, .input = std::move(input)};
+  TensorPlan plan_block(const Block& block, RowSource source, const BlockSums& sums, TensorPlan input,
+                        bool padded_output, bool last) {
+    BlockPlan b{.block = &block,
+                .first_layer = plan_.layers,
+                .source = source,
+                .input = std::move(input),
+                .sums = sums};
     b.hidden_c = block.depthwise.out_c;
     b.hidden_vectors = divide_up(b.hidden_c, lanes_);
     b.banded = b.input.pixels() > kMaxChunkedPixels;
@@ -178,13 +186,23 @@ class Planner {
           std::min(panels * (i + 1) / chunks * kMaxPanelVectors, b.hidden_vectors) - chunk.first_vector;
       chunk.channels = std::min(chunk.vectors * lanes_, b.hidden_c - chunk.first_vector * lanes_);
       if (b.source == RowSource::expand)
-        chunk.produce = take_panels(chunk.first_vector, chunk.vectors, b.block->expand->in_c);
+        chunk.produce =
+            take_panels(chunk.first_vector, chunk.vectors, b.block->expand->in_c, b.sums.expand_in_pairs);
       else if (b.source == RowSource::stem)
         chunk.produce = take_panels(chunk.first_vector, chunk.vectors, architecture_.stem.in_c * 9);
       chunk.depthwise = stream_->take(std::size_t(chunk.vectors) * 10 * lanes_);
-      if (b.projected) chunk.project = take_projection(b.output, chunk.channels);
+      if (b.projected) chunk.project = take_projection(b.output, chunk.channels, b.sums.project_in_pairs);
       b.chunks.push_back(std::move(chunk));
     }
+    // Not every panel goes in pairs, and scales are for those that do.
+    const auto any = [&](std::vector<PanelPlan> ChunkPlan::*row) {
+      return std::any_of(b.chunks.begin(), b.chunks.end(),
+                         [&](const ChunkPlan& chunk) { return any_in_pairs(chunk.*row); });
+    };
+    b.sums.expand_in_pairs = any(&ChunkPlan::produce);
+    b.sums.project_in_pairs = any(&ChunkPlan::project);
+    if (!b.sums.expand_in_pairs) b.sums.hidden_scale = 1;
+    if (!b.sums.project_in_pairs) b.sums.filtered_scale = 1;
     stream_ = &streams_[0];
   }
 
@@ -216,6 +234,11 @@ class Planner {
     plan_.zero_row_size = std::max(plan_.zero_row_size, row);
     const std::size_t band = std::size_t(b.band_rows) * b.output.w * lanes_;
     plan_.depthwise_size = std::max(plan_.depthwise_size, most_vectors * band);
+    if (b.sums.expand_in_pairs)
+      plan_.input_products_size = std::max(plan_.input_products_size, std::size_t(b.ring_rows) * b.input.w);
+    if (b.sums.project_in_pairs)
+      plan_.filtered_products_size =
+          std::max(plan_.filtered_products_size, std::size_t(b.band_rows) * b.output.w);
     if (!b.banded && b.projected)
       plan_.shared_depthwise_size = std::max(plan_.shared_depthwise_size, b.hidden_vectors * band);
     if (b.groups() > 1)
@@ -226,7 +249,8 @@ class Planner {
   /// @throws Error{invalid_argument} when they would take more than kMaxBufferFloats.
   void check_buffers() const {
     const std::size_t floats = 2 * plan_.activation_size + plan_.rows_size + plan_.depthwise_size +
-                               plan_.shared_depthwise_size + plan_.partial_size + offsets_size_;
+                               plan_.shared_depthwise_size + plan_.partial_size + offsets_size_ +
+                               plan_.input_products_size + plan_.filtered_products_size;
     if (floats > kMaxBufferFloats)
       throw Error(ErrorCode::invalid_argument, "input size: " + std::to_string(plan_.input_h) + " x " +
                                                    std::to_string(plan_.input_w) +
@@ -250,8 +274,10 @@ class Planner {
     const int vectors = divide_up(tail.features, lanes_);
     for (int v = 0; v < vectors; v += kMaxPanelVectors) {
       const int panel_vectors = std::min(kMaxPanelVectors, vectors - v);
-      TailStep step{.head = tail.head != nullptr ? take_panel(v, panel_vectors, features.c)
-                                                 : PanelPlan{.first_vector = v, .vectors = panel_vectors}};
+      TailStep step{.head = tail.head != nullptr
+                                ? take_panel(v, panel_vectors, features.c, sums_.head_in_pairs)
+                                : PanelPlan{.first_vector = v, .vectors = panel_vectors}};
+      plan_.head_in_pairs |= step.head.pairs;
       step.channels = std::min(panel_vectors * lanes_, tail.features - v * lanes_);
       step.classifier = stream_->take(tail.logits_size * step.channels);
       step.end = stream_->size();
@@ -271,26 +297,32 @@ class Planner {
     tail.classifier_bias = stream_->take(tail.logits_size);
   }
 
-  PanelPlan take_panel(int first_vector, int vectors, int in_c) {
+  PanelPlan take_panel(int first_vector, int vectors, int in_c, bool in_pairs) {
     const std::size_t outs = std::size_t(vectors) * lanes_;
     const std::size_t weights = stream_->take(outs * in_c);
-    return {
-        .first_vector = first_vector, .vectors = vectors, .weights = weights, .bias = stream_->take(outs)};
+    return {.first_vector = first_vector,
+            .vectors = vectors,
+            .pairs = in_pairs && vectors == kMaxPanelVectors && in_c >= kMinPairedChannels,
+            .weights = weights,
+            .bias = stream_->take(outs)};
   }
 
-  std::vector<PanelPlan> take_panels(int first_vector, int vectors, int in_c) {
+  std::vector<PanelPlan> take_panels(int first_vector, int vectors, int in_c, bool in_pairs = false) {
     std::vector<PanelPlan> panels;
     for (int v = 0; v < vectors; v += kMaxPanelVectors)
-      panels.push_back(take_panel(first_vector + v, std::min(kMaxPanelVectors, vectors - v), in_c));
+      panels.push_back(take_panel(first_vector + v, std::min(kMaxPanelVectors, vectors - v), in_c, in_pairs));
     return panels;
   }
 
   /// The panels of a projection to `output`, the last of them in half vectors if its channels end in one.
-  std::vector<PanelPlan> take_projection(const TensorPlan& output, int in_c) {
+  std::vector<PanelPlan> take_projection(const TensorPlan& output, int in_c, bool in_pairs) {
     const int last_vector = (output.vectors - 1) / kMaxPanelVectors * kMaxPanelVectors;
     const int halves = divide_up(output.c - last_vector * lanes_, lanes_ / 2);
-    if (halves % 2 == 0) return take_panels(0, output.vectors, in_c);
-    std::vector<PanelPlan> panels = take_panels(0, last_vector, in_c);
+    // In pairs, two vectors of which a quarter is wasted cost less than three halves, unless there is no other panel to
+    // share the products of the input.
+    const bool last_in_pairs = in_pairs && halves == 3 && last_vector > 0;
+    if (halves % 2 == 0 || last_in_pairs) return take_panels(0, output.vectors, in_c, in_pairs);
+    std::vector<PanelPlan> panels = take_panels(0, last_vector, in_c, in_pairs);
     const std::size_t weights = stream_->take(std::size_t(divide_up(in_c, 2)) * halves * lanes_);
     const int vectors = output.vectors - last_vector;
     panels.push_back({.first_vector = last_vector,
@@ -313,6 +345,7 @@ class Planner {
 
   const Architecture& architecture_;
   int lanes_;
+  const NetworkSums& sums_;
   NetworkPlan plan_;
   ArenaLayout streams_[2];              // of the arena: all but the second groups' weights, and these
   ArenaLayout* stream_ = &streams_[0];  // where weights are placed
@@ -321,8 +354,9 @@ class Planner {
 
 }  // namespace
 
-NetworkPlan make_plan(const Architecture& architecture, int lanes, int input_h, int input_w) {
-  return Planner(architecture, lanes, input_h, input_w).make();
+NetworkPlan make_plan(const Architecture& architecture, int lanes, int input_h, int input_w,
+                      const NetworkSums& sums) {
+  return Planner(architecture, lanes, input_h, input_w, sums).make();
 }
 
 }  // namespace mnv2

@@ -1,7 +1,8 @@
-// The plan of a network: every decision that does not depend on the weights' values, made once, at load. It says how
-// each block runs, where each packed weight stands in the arena and how large every buffer is.
+// The plan of a network: every decision, made once, at load. It says how each block runs, where each packed weight
+// stands in the arena and how large every buffer is. Of the weights' values it depends through NetworkSums alone.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -29,14 +30,34 @@ struct TensorPlan {
   std::size_t size() const { return std::size_t(vectors) * block_stride; }  // floats
 };
 
+/// How the sums of a block's pointwise layers are computed.
+struct BlockSums {
+  bool expand_in_pairs = false;  // by pointwise_pairs, where a panel has two vectors
+  bool project_in_pairs = false;
+  // Powers of two: the expanded and the filtered tensor are computed times these, and what reads them is divided.
+  float hidden_scale = 1;
+  float filtered_scale = 1;
+};
+
+/// How the sums of a network's pointwise layers are computed; empty: all as pointwise does.
+struct NetworkSums {
+  std::vector<BlockSums> blocks = {};  // of the architecture, in its order
+  bool head_in_pairs = false;
+};
+
 /// A panel of a dense layer's packed weights: output vectors [first_vector, first_vector + vectors).
 struct PanelPlan {
   int first_vector = 0;
   int vectors = 0;
-  int halves = 0;  // half vectors of outputs when the last is one, for pointwise_halves; 0: whole vectors
+  int halves = 0;      // half vectors of outputs when the last is one, for pointwise_halves; 0: whole vectors
+  bool pairs = false;  // for pointwise_pairs
   std::size_t weights = 0;  // offset in the arena, floats
   std::size_t bias = 0;     // offset in the arena, floats
 };
+
+inline bool any_in_pairs(const std::vector<PanelPlan>& panels) {
+  return std::any_of(panels.begin(), panels.end(), [](const PanelPlan& panel) { return panel.pairs; });
+}
 
 /// Some hidden channels of a block, with all the weights that they meet, in the order of use.
 struct ChunkPlan {
@@ -80,6 +101,7 @@ struct BlockPlan {
   // own, then together: so two threads each take half of the hidden channels and exchange nothing but their sums. The
   // cut depends on the network alone.
   int second_group = 0;
+  BlockSums sums = {};                 // what was wished for, as far as there are panels for it
   std::vector<ChunkPlan> chunks = {};  // banded: one
 
   int stride() const { return block->depthwise.stride; }
@@ -97,8 +119,9 @@ struct DensePlan {
   std::vector<PanelPlan> panels;
 };
 
-/// A panel of the head (where there is none, some of the last block's output) and the part of the classifier that its channels meet: pooled, they are multiplied at once, so
-/// that the classifier's weights, most of what is left to read, come while the head computes.
+/// A panel of the head (where there is none, some of the last block's output) and the part of the classifier that its
+/// channels meet: pooled, they are multiplied at once, so that the classifier's weights, most of what is left to read,
+/// come while the head computes.
 struct TailStep {
   PanelPlan head;              // without TailPlan::head only its vectors count, which are pooled as they are
   int channels = 0;            // of the panel, without padding
@@ -106,8 +129,8 @@ struct TailStep {
   std::size_t end = 0;         // where the step's weights end in the arena
 };
 
-/// Head, global average pooling and classifier, of which either layer may be absent. The steps are cut into `groups` whose logits are added up in the end:
-/// the cut depends on the network alone, so the sums do not depend on the threads.
+/// Head, global average pooling and classifier, of which either layer may be absent. The steps are cut into `groups`
+/// whose logits are added up in the end: the cut depends on the network alone, so the sums do not depend on the threads.
 struct TailPlan {
   const Layer* head = nullptr;  // or the last block's projection; null: the last block's output is pooled
   const Layer* classifier = nullptr;  // null: no logits, the pooled features are all
@@ -144,13 +167,18 @@ struct NetworkPlan {
   std::size_t partial_size = 0;   // floats of the second group's projection
   std::size_t zero_row_size = 0;  // floats
   std::size_t head_size = 0;      // floats of one thread's head panel output
+  std::size_t input_products_size = 0;     // floats of one thread's pair products of a block's input
+  std::size_t filtered_products_size = 0;  // the same of a depthwise output
+  bool head_in_pairs = false;
   std::int64_t multiply_adds = 0;
   int layers = 0;  // of the network
 };
 
 /// @param lanes V of the kernels.
+/// @param sums what choose_sums (model/sums.h) says, for kernels that have pointwise_pairs; or empty.
 /// @throws Error{invalid_argument} when the network is too large for 32-bit pixel offsets at this input size.
-NetworkPlan make_plan(const Architecture& architecture, int lanes, int input_h, int input_w);
+NetworkPlan make_plan(const Architecture& architecture, int lanes, int input_h, int input_w,
+                      const NetworkSums& sums = {});
 
 /// The packed weights of `plan`, by the threads of `pool`; arena: [plan.arena_size] zeros. Releases the model's.
 void pack_weights(const NetworkPlan& plan, const Model& model, ThreadPool& pool, float* arena);

@@ -70,6 +70,7 @@ class BlockRun {
       const Range band{y, std::min(y + b_.band_rows, rows.end)};
       const int needed = std::min(b_.input.h, (band.end - 1) * b_.stride() + 3 - b_.rows_before);
       const std::ptrdiff_t depthwise_block = std::ptrdiff_t{band.size()} * b_.output.w * lanes_;
+      multiply_input_pairs(buffers, {produced, needed});
       for (const PanelPlan& panel : chunk.produce) {
         produce(buffers, panel, {produced, needed}, buffers.rows + panel.first_vector * produced_block_);
         depthwise(buffers, chunk, panel.first_vector, panel.vectors, band,
@@ -90,6 +91,8 @@ class BlockRun {
     const std::ptrdiff_t depthwise_block = std::ptrdiff_t{b_.output.pixels()} * lanes_;
     if (group == 0) zero_output_columns(all);
     zero_produced_columns(buffers, b_.chunks);
+    // One thread has the first group's still in its buffer.
+    if (group == 0 || context_.pool.threads() > 1) multiply_input_pairs(buffers, {0, b_.input.h});
     const Range chunks = chunks_of(group);
     for (int i = chunks.begin; i < chunks.end; ++i) {
       const ChunkPlan& chunk = b_.chunks[i];
@@ -127,6 +130,7 @@ class BlockRun {
   void hidden_part(const ThreadBuffers& buffers, Range mine, float* output) const {
     const std::ptrdiff_t depthwise_block = std::ptrdiff_t{b_.output.pixels()} * lanes_;
     zero_produced_columns(buffers, b_.chunks);
+    multiply_input_pairs(buffers, {0, b_.input.h});
     for (const ChunkPlan& chunk : b_.chunks) {
       for (int v = chunk.first_vector; v < chunk.first_vector + chunk.vectors;
            v += kernels::kMaxPanelVectors) {
@@ -153,6 +157,17 @@ class BlockRun {
     if (b_.groups() > 1) add_groups(buffers, pixels);
   }
 
+  /// What pointwise_pairs needs of input rows [rows), for the panels that produce() makes of them.
+  void multiply_input_pairs(const ThreadBuffers& thread, Range rows) const {
+    if (!b_.sums.expand_in_pairs || rows.size() <= 0) return;
+    const LayerTimer timer(thread, b_.produce_layer());
+    context_.kernels.pair_products({.input = input_ + rows.begin * b_.input.row_stride,
+                                    .input_block_stride = b_.input.block_stride,
+                                    .output = thread.input_products,
+                                    .in_c = b_.input.c,
+                                    .pixels = rows.size() * b_.input.w});
+  }
+
   /// Rows [rows) of one panel of hidden channels: row y goes to slot y mod ring_rows of `ring`.
   void produce(const ThreadBuffers& thread, const PanelPlan& panel, Range rows, float* ring) const {
     const LayerTimer timer(thread, b_.produce_layer());
@@ -165,21 +180,24 @@ class BlockRun {
       }
       const int run = std::min(rows.end - y, b_.ring_rows - slot);  // until the ring wraps
       const Clamp& clamp = b_.block->expand->clamp;
+      const float scale = b_.sums.hidden_scale;
       const Fetch fetch = b_.banded ? next_rows(panel, {y, y + run}) : next_weights(panel, b_.input.c);
-      context_.kernels.pointwise({.input = input_ + y * b_.input.row_stride,
-                                  .input_block_stride = b_.input.block_stride,
-                                  .weights = context_.arena + panel.weights,
-                                  .bias = context_.arena + panel.bias,
-                                  .output = {.data = ring + slot * produced_row_,
-                                             .block_stride = produced_block_,
-                                             .offsets = b_.ring_offsets.data()},
-                                  .in_c = b_.input.c,
-                                  .pixels = run * b_.input.w,
-                                  .vectors = panel.vectors,
-                                  .clamp_min = clamp.min,
-                                  .clamp_max = clamp.max,
-                                  .prefetch = fetch.data,
-                                  .prefetch_floats = fetch.floats});
+      pointwise_kernel(context_.kernels, panel)(
+          {.input = input_ + y * b_.input.row_stride,
+           .input_block_stride = b_.input.block_stride,
+           .weights = context_.arena + panel.weights,
+           .bias = context_.arena + panel.bias,
+           .output = {.data = ring + slot * produced_row_,
+                      .block_stride = produced_block_,
+                      .offsets = b_.ring_offsets.data()},
+           .in_c = b_.input.c,
+           .pixels = run * b_.input.w,
+           .vectors = panel.vectors,
+           .clamp_min = clamp.min * scale,
+           .clamp_max = clamp.max * scale,
+           .prefetch = fetch.data,
+           .prefetch_floats = fetch.floats,
+           .pair_products = thread.input_products + std::ptrdiff_t{y - rows.begin} * b_.input.w});
       y += run;
     }
   }
@@ -194,8 +212,8 @@ class BlockRun {
     DepthwiseArgs args{.output_row_stride = std::ptrdiff_t{b_.output.w} * lanes_,
                        .out_w = b_.output.w,
                        .stride = layer.stride,
-                       .clamp_min = layer.clamp.min,
-                       .clamp_max = layer.clamp.max};
+                       .clamp_min = layer.clamp.min * b_.sums.filtered_scale,
+                       .clamp_max = layer.clamp.max * b_.sums.filtered_scale};
     for (int v = 0; v < vectors; ++v) {
       args.weights =
           context_.arena + chunk.depthwise + std::ptrdiff_t{first - chunk.first_vector + v} * 10 * lanes_;
@@ -258,6 +276,12 @@ class BlockRun {
     const LayerTimer timer(thread, b_.project_layer());
     const Clamp clamp = share.complete ? b_.block->project.clamp : Clamp{};
     const std::ptrdiff_t partial_block = std::ptrdiff_t{b_.output.pixels()} * lanes_;
+    if (any_in_pairs(chunk.project))
+      context_.kernels.pair_products({.input = input.data,
+                                      .input_block_stride = input.block_stride,
+                                      .output = thread.filtered_products,
+                                      .in_c = chunk.channels,
+                                      .pixels = pixels.size()});
     for (const PanelPlan& panel : chunk.project) {
       const Fetch fetch = b_.banded ? Fetch{} : next_weights(panel, chunk.channels);
       const PixelMap sums = share.group == 0
@@ -276,10 +300,11 @@ class BlockRun {
                          .clamp_min = clamp.min,
                          .clamp_max = clamp.max,
                          .prefetch = fetch.data,
-                         .prefetch_floats = fetch.floats};
+                         .prefetch_floats = fetch.floats,
+                         .pair_products = thread.filtered_products};
       if (b_.block->residual && share.complete)
         args.residual = residual_map(panel.first_vector, pixels.begin);
-      (panel.halves > 0 ? context_.kernels.pointwise_halves : context_.kernels.pointwise)(args);
+      pointwise_kernel(context_.kernels, panel)(args);
     }
   }
 

@@ -13,11 +13,19 @@ namespace mnv2 {
 
 /// The buffers of one thread; sizes as in NetworkPlan.
 struct ThreadBuffers {
-  float* rows = nullptr;            // [rows_size] rows that the expansion or the stem produced
-  float* depthwise = nullptr;       // [depthwise_size]
-  float* head = nullptr;            // [head_size]
-  double* layer_seconds = nullptr;  // [layers] time that the thread spent in each; null: not measured
+  float* rows = nullptr;               // [rows_size] rows that the expansion or the stem produced
+  float* depthwise = nullptr;          // [depthwise_size]
+  float* head = nullptr;               // [head_size]
+  float* input_products = nullptr;     // [input_products_size]
+  float* filtered_products = nullptr;  // [filtered_products_size]
+  double* layer_seconds = nullptr;     // [layers] time that the thread spent in each; null: not measured
 };
+
+/// The kernel for a panel of a pointwise layer.
+inline auto pointwise_kernel(const kernels::KernelTable& kernels, const PanelPlan& panel) {
+  if (panel.halves > 0) return kernels.pointwise_halves;
+  return panel.pairs ? kernels.pointwise_pairs : kernels.pointwise;
+}
 
 /// Adds the time of its scope to a layer's, where times are asked for.
 class LayerTimer {
@@ -51,6 +59,7 @@ struct RunContext {
   float* shared_depthwise = nullptr;   // [plan.shared_depthwise_size]; null with one thread
   float* partial = nullptr;            // [plan.partial_size]
   const float* zero_row = nullptr;     // [plan.zero_row_size]
+  float* head_products = nullptr;      // [plan.features.pixels()]; null unless plan.head_in_pairs
 };
 
 /// Half-open interval of work.

@@ -47,28 +47,44 @@ void bench_pointwise(const KernelTable& table, int in_c, int out_c, int size) {
   const int pixels = size > 24 ? size * 4 : size * size;
   const int in_vectors = (in_c + lanes - 1) / lanes, out_vectors = (out_c + lanes - 1) / lanes;
   const std::ptrdiff_t block = std::ptrdiff_t{pixels} * lanes;
-  AlignedBuffer input(in_vectors * block), output(out_vectors * block),
+  AlignedBuffer input(in_vectors * block), output(out_vectors * block), products(pixels),
       weights(std::size_t(out_vectors) * lanes * in_c), bias(std::size_t(out_vectors) * lanes);
+  // Much as the plan has it: a panel that ends in a half vector goes by halves, other panels of two vectors in pairs
+  // where they can, which the first one pays for.
+  const auto run = [&] {
+    bool multiplied = false;
+    for (int v = 0; v < out_vectors; v += kMaxPanelVectors) {
+      const int vectors = std::min(kMaxPanelVectors, out_vectors - v);
+      const bool in_halves =
+          (out_c - v * lanes + lanes / 2 - 1) / (lanes / 2) % 2 == 1 && v + kMaxPanelVectors >= out_vectors;
+      const bool in_pairs = table.pointwise_pairs != nullptr && vectors == kMaxPanelVectors && !in_halves;
+      if (in_pairs && !multiplied) {
+        table.pair_products({.input = input.data(),
+                             .input_block_stride = block,
+                             .output = products.data(),
+                             .in_c = in_c,
+                             .pixels = pixels});
+        multiplied = true;
+      }
+      const auto kernel = in_halves  ? table.pointwise_halves
+                          : in_pairs ? table.pointwise_pairs
+                                     : table.pointwise;
+      kernel({.input = input.data(),
+              .input_block_stride = block,
+              .weights = weights.data() + std::ptrdiff_t{v} * lanes * in_c,
+              .bias = bias.data() + v * lanes,
+              .output = {output.data() + v * block, block, nullptr},
+              .in_c = in_c,
+              .pixels = pixels,
+              .vectors = vectors,
+              .clamp_min = 0,
+              .clamp_max = 6,
+              .pair_products = products.data()});
+    }
+  };
   report(table,
          "pointwise " + std::to_string(in_c) + " -> " + std::to_string(out_c) + " at " + std::to_string(size),
-         2.0 * in_c * out_c * pixels, [&] {
-           for (int v = 0; v < out_vectors; v += kMaxPanelVectors) {
-             // As the plan has it: a panel that ends in a half vector goes by halves.
-             const bool in_halves = (out_c - v * lanes + lanes / 2 - 1) / (lanes / 2) % 2 == 1 &&
-                                    v + kMaxPanelVectors >= out_vectors;
-             (in_halves ? table.pointwise_halves
-                        : table.pointwise)({.input = input.data(),
-                                            .input_block_stride = block,
-                                            .weights = weights.data() + std::ptrdiff_t{v} * lanes * in_c,
-                                            .bias = bias.data() + v * lanes,
-                                            .output = {output.data() + v * block, block, nullptr},
-                                            .in_c = in_c,
-                                            .pixels = pixels,
-                                            .vectors = std::min(kMaxPanelVectors, out_vectors - v),
-                                            .clamp_min = 0,
-                                            .clamp_max = 6});
-           }
-         });
+         2.0 * in_c * out_c * pixels, run);
 }
 
 void bench_depthwise(const KernelTable& table, int size, int stride) {

@@ -123,7 +123,10 @@ void serve(int argc, char** argv) {
 int main(int argc, char** argv) {
   try {
     if (argc == 2 && std::string_view(argv[1]) == "--list-isas") {
-      for (const mnv2::Isa isa : mnv2::supported_isas()) std::puts(std::string(mnv2::isa_name(isa)).c_str());
+      const auto print = [](mnv2::Isa isa) { std::puts(std::string(mnv2::isa_name(isa)).c_str()); };
+      for (const mnv2::Isa isa : mnv2::supported_isas())
+        if (isa != mnv2::best_isa()) print(isa);
+      print(mnv2::best_isa());
       return 0;
     }
     serve(argc, argv);

@@ -425,7 +425,7 @@ class Usage(Case):
         del self.environment["MNV2_MODEL"]  # needs no model
         out, err = self.run_program("--version")
         self.assertEqual(err, "")
-        self.assertRegex(out.decode(), r"^mnv2-classify \d+\.\d+\.\d+\n.*portable.*chosen: \w+\n.*OpenCV \d+\.\d+")
+        self.assertRegex(out.decode(), r"^mnv2-classify \d+\.\d+\.\d+\n.*portable.*chosen: [\w-]+\n.*OpenCV \d+\.\d+")
         self.assertRegex(out.decode(), r"OpenCV [\d.]+ \((static|shared); JPEG: [^/]+; PNG: [^/]+\)\n$")
         out, _ = self.run_program("--version", "--isa", "portable")
         self.assertIn(b"chosen: portable", out)

@@ -9,6 +9,7 @@ from typing import Any
 
 from converter_support import (RUN_NETWORK, SHARED, TOLERANCE, ConverterCase, EngineCase, forward, np, parse_model_file,
                                random_network, strides_of, torch)
+from torchvision.models import MobileNetV2
 
 SIZES = ((96, 96), (75, 61))
 
@@ -72,6 +73,53 @@ class RandomNetworks(EngineCase):
             with self.subTest(table=table):
                 self.check({"inverted_residual_setting": table, "num_classes": 6, "width_mult": 0.5},
                            "--inverted-residual-setting", json.dumps(table))
+
+    def test_untrained(self) -> None:
+        """As torchvision initialises it: activations fade from layer to layer, down to 1e-9."""
+        for width in (0.25, 1.0, 1.4):
+            with self.subTest(width=width):
+                torch.manual_seed(int(100 * width))
+                network = MobileNetV2(width_mult=width, num_classes=9).eval()
+                self.convert(network.state_dict())
+                images = torch.randn(2, 3, 96, 80)
+                with torch.no_grad():
+                    expected = network(images).numpy()
+                self.assertLess(np.abs(expected).max(), 1e-5)
+                for isa in self.isas():
+                    self.compare(self.run_engine(images, 9, isa, (1, 2)), expected, isa)
+
+    def check_rescaled(self, network: MobileNetV2, what: str) -> None:
+        self.convert(network.state_dict())
+        images = torch.randn(2, 3, 96, 80)
+        with torch.no_grad():
+            expected = network(images).numpy()
+        for isa in self.isas():
+            with self.subTest(what, isa=isa):
+                self.compare(self.run_engine(images, expected.shape[1], isa, (1, 2)), expected, isa)
+
+    def test_channels_of_any_size(self) -> None:
+        """Between two blocks a channel may be large where its readers' weights are small: the same network."""
+        for spread in (3.0, 10.0, 30.0, 100.0, 1e4):
+            network = random_network(5, num_classes=9)
+            blocks = network.features[1:-1]
+            with torch.no_grad():
+                for block, reader in zip(blocks, network.features[2:]):
+                    if not block.use_res_connect:
+                        factors = spread ** (2 * torch.rand(block.conv[-1].num_features) - 1)
+                    block.conv[-1].weight *= factors
+                    block.conv[-1].bias *= factors
+                    convolution = reader[0] if reader is network.features[-1] else reader.conv[0][0]
+                    convolution.weight /= factors.view(1, -1, 1, 1)
+            self.check_rescaled(network, f"spread {spread}")
+
+    def test_filters_that_saturate(self) -> None:
+        """Activations are 0 or 6, however large the sums before the clamp."""
+        for factor in (1e12, 1e16):
+            network = random_network(6, num_classes=9)
+            with torch.no_grad():
+                for block in (network.features[3], network.features[9]):
+                    block.conv[1][0].weight *= factor
+            self.check_rescaled(network, f"factor {factor}")
 
     @unittest.skipUnless(RUN_NETWORK, "MNV2_RUN_NETWORK does not name the engine's test tool: converter only")
     def test_engine_was_compared(self) -> None:

@@ -133,7 +133,7 @@ class Answers(Library):
         self.assertEqual(mnv2.mnv2_model_input_size(self.model), 32)
         self.assertEqual(mnv2.mnv2_model_label(self.model, CLASSES - 1), b"class 9")
         self.assertIsNone(mnv2.mnv2_model_label(self.model, CLASSES))
-        self.assertIn(mnv2.mnv2_model_isa(self.model), (b"portable", b"avx2", b"avx512", b"neon"))
+        self.assertIn(mnv2.mnv2_model_isa(self.model), (b"portable", b"avx2", b"avx512", b"avx512-zen", b"neon"))
         self.assertRegex(mnv2.mnv2_version().decode(), r"^\d+\.\d+\.\d+$")
         options = Options(b"portable", 50, 45)
         other = self.load(self.path, byref(options))

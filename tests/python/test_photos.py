@@ -49,7 +49,7 @@ class Photos(unittest.TestCase):
             (cls.photos / row["file"]).symlink_to((SHARED / "images" / "dev" / row["file"]).resolve())
         cls.logits = np.load(SHARED / "reference" / "dev_logits.npy")
         supported = []
-        for isa in ("portable", "avx2", "avx512"):
+        for isa in ("portable", "avx2", "avx512", "avx512-zen"):
             if subprocess.run([PROGRAM, "--isa", isa, "--version"], capture_output=True).returncode == 0:
                 supported.append(isa)
             else:

@@ -77,6 +77,11 @@ struct ReferenceSum {
     magnitude += std::abs(term);
     ++terms;
   }
+  /// The same sum passes through another term on the way: added, and taken away again.
+  void pass(double term) {
+    magnitude += std::abs(term);
+    ++terms;
+  }
   double tolerance() const {
     return (2 * terms + 2) * 0x1p-24 * magnitude + std::numeric_limits<float>::min();
   }

@@ -18,17 +18,32 @@ struct PointwiseCase {
   float clamp_max = std::numeric_limits<float>::infinity();
   Values values = Values::ordinary;
   bool halves = false;  // the last panel by pointwise_halves, when the outputs end in a half vector
+  bool pairs = false;   // panels of two vectors by pointwise_pairs, where the instruction set has it
 };
 
 std::ostream& operator<<(std::ostream& out, const PointwiseCase& c) {
   return out << "in_c " << c.in_c << " out_c " << c.out_c << " pixels " << c.pixels << " residual "
              << c.residual << " accumulate " << c.accumulate << " padded_output " << c.padded_output
              << " clamp " << c.clamp_min << ".." << c.clamp_max << " extreme "
-             << (c.values == Values::extreme) << " halves " << c.halves;
+             << (c.values == Values::extreme) << " halves " << c.halves << " pairs " << c.pairs;
 }
 
 /// Pixel p of a padded output stands one column in, in rows of three pixels and two padding columns.
 std::int32_t padded_offset(int p, int lanes) { return (p / 3 * 5 + p % 3 + 1) * lanes; }
+
+/// What pointwise_pairs adds and takes away again on its way to `sum`: the products of two inputs and of two weights.
+template <typename Input, typename Weight>
+void pass_pairs(ReferenceSum& sum, int in_c, int lanes, const Input& input, const Weight& weight) {
+  for (int first = 0; first < channels_in_pairs(in_c); first += lanes) {
+    const int pairs = pairs_in_block(std::min(lanes, channels_in_pairs(in_c) - first));
+    for (int c = first; c < first + 2 * pairs; c += 2) {
+      sum.pass((std::abs(input(c)) + std::abs(weight(c + 1))) *
+               (std::abs(input(c + 1)) + std::abs(weight(c))));
+      sum.pass(input(c) * input(c + 1));
+      sum.pass(weight(c) * weight(c + 1));
+    }
+  }
+}
 
 /// Runs the kernel panel by panel on random data; returns a description of the first wrong output, or nothing.
 std::string run_pointwise(const KernelTable& table, const PointwiseCase& c, std::uint32_t seed) {
@@ -43,9 +58,20 @@ std::string run_pointwise(const KernelTable& table, const PointwiseCase& c, std:
   for (int p = 0; p < c.pixels; ++p) offsets[p] = c.padded_output ? padded_offset(p, lanes) : p * lanes;
   const std::ptrdiff_t out_block = offsets.back() + lanes + 5;
   const auto residual = random.vector(out_vectors * out_block, c.values);
+  const bool pairs = c.pairs && table.pointwise_pairs != nullptr;
+  GuardedOutput pair_products(c.pixels);
+  if (pairs) {
+    table.pair_products({.input = input.data(),
+                         .input_block_stride = in_block,
+                         .output = pair_products.data(),
+                         .in_c = c.in_c,
+                         .pixels = c.pixels});
+    if (!pair_products.guards_intact()) return "guards of the pair products overwritten";
+  }
   const auto before = random.vector(out_vectors * out_block, c.values);
   GuardedOutput output(out_vectors * out_block);
 
+  std::vector<bool> went_in_pairs(out_vectors);
   for (int v = 0; v < out_vectors; v += kMaxPanelVectors) {
     const int vectors = std::min(kMaxPanelVectors, out_vectors - v);
     const int halves = divide_up(c.out_c - v * lanes, lanes / 2);
@@ -62,6 +88,12 @@ std::string run_pointwise(const KernelTable& table, const PointwiseCase& c, std:
       pack_panel(weight, c.out_c, c.in_c, range, panel.data());
     }
     pack_bias(bias, v * lanes, vectors * lanes, packed_bias.data());
+    const bool in_pairs = pairs && !in_halves && vectors == kMaxPanelVectors;
+    std::vector<float> negative_products(std::size_t(vectors) * lanes);
+    for (int n = 0; n < vectors; ++n) went_in_pairs[v + n] = in_pairs;
+    if (in_pairs)
+      subtract_pair_products(panel.data(), c.in_c, vectors * lanes, lanes,
+                             c.accumulate ? negative_products.data() : packed_bias.data());
     PointwiseArgs args{
         .input = input.data(),
         .input_block_stride = in_block,
@@ -73,7 +105,8 @@ std::string run_pointwise(const KernelTable& table, const PointwiseCase& c, std:
         .vectors = vectors,
         .accumulate = c.accumulate,
         .clamp_min = c.clamp_min,
-        .clamp_max = c.clamp_max};
+        .clamp_max = c.clamp_max,
+        .pair_products = pair_products.data()};
     if (c.residual)
       args.residual = {const_cast<float*>(residual.data()) + v * out_block, out_block,
                        c.padded_output ? offsets.data() : nullptr};
@@ -81,8 +114,9 @@ std::string run_pointwise(const KernelTable& table, const PointwiseCase& c, std:
       for (int n = 0; n < vectors; ++n)
         for (int p = 0; p < c.pixels; ++p)
           for (int l = 0; l < lanes; ++l)
-            args.output.data[n * out_block + offsets[p] + l] = before[(v + n) * out_block + offsets[p] + l];
-    (in_halves ? table.pointwise_halves : table.pointwise)(args);
+            args.output.data[n * out_block + offsets[p] + l] =
+                before[(v + n) * out_block + offsets[p] + l] + negative_products[n * lanes + l];
+    (in_halves ? table.pointwise_halves : in_pairs ? table.pointwise_pairs : table.pointwise)(args);
   }
 
   std::ostringstream wrong;
@@ -97,9 +131,14 @@ std::string run_pointwise(const KernelTable& table, const PointwiseCase& c, std:
         sum.add(before[at]);
       else if (o < c.out_c)
         sum.add(bias[o]);
-      for (int i = 0; i < c.in_c && o < c.out_c; ++i)
-        sum.add(double(input[i / lanes * in_block + p * lanes + i % lanes]) *
-                weight[std::size_t(o) * c.in_c + i]);
+      const auto input_at = [&](int i) {
+        return double(input[i / lanes * in_block + p * lanes + i % lanes]);
+      };
+      const auto weight_at = [&](int i) {
+        return o < c.out_c ? double(weight[std::size_t(o) * c.in_c + i]) : 0.0;
+      };
+      for (int i = 0; i < c.in_c && o < c.out_c; ++i) sum.add(input_at(i) * weight_at(i));
+      if (went_in_pairs[o / lanes]) pass_pairs(sum, c.in_c, lanes, input_at, weight_at);
       if (!sum.matches(output.data()[at], c.clamp_min, c.clamp_max, c.residual ? residual[at] : 0.0f)) {
         wrong << "channel " << o << " pixel " << p << ": found " << output.data()[at] << ", expected "
               << sum.sum;
@@ -118,14 +157,15 @@ TEST_CASE("pointwise: every input and output channel count up to two vectors and
   for_each_isa([](const KernelTable& table) {
     for (int in_c = 1; in_c <= 2 * table.lanes + 1; ++in_c) {
       for (int out_c = 1; out_c <= 2 * table.lanes + 1; ++out_c) {
-        for (const bool halves : {false, true}) {
+        for (const auto& [halves, pairs] : {std::pair{false, false}, {true, false}, {false, true}}) {
           const PointwiseCase c{.in_c = in_c,
                                 .out_c = out_c,
                                 .pixels = 1 + (in_c * 7 + out_c) % 31,
                                 .residual = in_c % 2 == 0,
                                 .accumulate = out_c % 3 == 0,
                                 .padded_output = (in_c + out_c) % 2 == 0,
-                                .halves = halves};
+                                .halves = halves,
+                                .pairs = pairs};
           INFO(c);
           REQUIRE(run_pointwise(table, c, in_c * 100 + out_c) == "");
         }
@@ -147,7 +187,8 @@ TEST_CASE("pointwise: every pixel count up to three tiles") {
                                 .padded_output = pixels % 2 == 0,
                                 .clamp_min = 0,
                                 .clamp_max = 6,
-                                .halves = true};
+                                .halves = true,
+                                .pairs = true};
           INFO(c);
           REQUIRE(run_pointwise(table, c, pixels) == "");
         }
@@ -169,7 +210,8 @@ TEST_CASE("pointwise: extreme values and every clamp") {
                               .clamp_min = low,
                               .clamp_max = high,
                               .values = seed < 10 ? Values::extreme : Values::ordinary,
-                              .halves = seed % 3 == 0};
+                              .halves = seed % 3 == 0,
+                              .pairs = seed >= 10};
         INFO(c);
         REQUIRE(run_pointwise(table, c, seed) == "");
       }
@@ -197,10 +239,15 @@ TEST_CASE("pointwise: the shapes of MobileNetV2") {
                           {960, 320, 7},
                           {320, 1280, 7}}) {
       // A few rows stand for a large map: rows are independent.
-      const PointwiseCase c{
-          .in_c = s.in_c, .out_c = s.out_c, .pixels = s.size * std::min(s.size, 2), .halves = true};
-      INFO(c);
-      REQUIRE(run_pointwise(table, c, s.in_c + s.size) == "");
+      for (const bool pairs : {false, true}) {
+        const PointwiseCase c{.in_c = s.in_c,
+                              .out_c = s.out_c,
+                              .pixels = s.size * std::min(s.size, 2),
+                              .halves = true,
+                              .pairs = pairs};
+        INFO(c);
+        REQUIRE(run_pointwise(table, c, s.in_c + s.size) == "");
+      }
     }
   });
 }
@@ -270,6 +317,74 @@ TEST_CASE("pointwise_halves: pixels cut anywhere keep every bit") {
     };
     const auto whole = run(0);
     for (int cut = 1; cut < pixels; ++cut) REQUIRE(run(cut) == whole);
+  });
+}
+
+TEST_CASE("pointwise_pairs: pixels cut anywhere keep every bit") {
+  for_each_isa([](const KernelTable& table) {
+    if (table.pointwise_pairs == nullptr) return;
+    const int lanes = table.lanes, in_c = 2 * lanes + 11, pixels = 41;
+    RandomFloats random(7);
+    const auto input = random.vector(3 * pixels * lanes);
+    const auto weights = random.vector(std::size_t(in_c) * 2 * lanes);
+    const auto bias = random.vector(2 * lanes);
+    const std::ptrdiff_t block = std::ptrdiff_t{pixels} * lanes;
+    const auto run = [&](int cut) {
+      std::vector<float> output(2 * block), products(pixels);
+      for (const auto& [first, count] : {std::pair{0, cut}, {cut, pixels - cut}}) {
+        if (count == 0) continue;
+        table.pair_products({.input = input.data() + first * lanes,
+                             .input_block_stride = block,
+                             .output = products.data(),
+                             .in_c = in_c,
+                             .pixels = count});
+        table.pointwise_pairs({.input = input.data() + first * lanes,
+                               .input_block_stride = block,
+                               .weights = weights.data(),
+                               .bias = bias.data(),
+                               .output = {output.data() + first * lanes, block, nullptr},
+                               .in_c = in_c,
+                               .pixels = count,
+                               .vectors = 2,
+                               .clamp_min = -1,
+                               .clamp_max = 6,
+                               .pair_products = products.data()});
+      }
+      return output;
+    };
+    const auto whole = run(0);
+    for (int cut = 1; cut < pixels; ++cut) REQUIRE(run(cut) == whole);
+  });
+}
+
+TEST_CASE("pair_products: the pairs of every channel count, at every pixel count") {
+  for_each_isa([](const KernelTable& table) {
+    if (table.pair_products == nullptr) return;
+    const int lanes = table.lanes;
+    for (int in_c = 1; in_c <= 3 * lanes + 1; ++in_c) {
+      const int pixels = 1 + in_c * 5 % 39;
+      RandomFloats random(in_c);
+      const std::ptrdiff_t block = std::ptrdiff_t{pixels} * lanes + 3;
+      const auto input = random.vector(divide_up(in_c, lanes) * block);
+      GuardedOutput output(pixels);
+      table.pair_products({.input = input.data(),
+                           .input_block_stride = block,
+                           .output = output.data(),
+                           .in_c = in_c,
+                           .pixels = pixels});
+      REQUIRE(output.guards_intact());
+      for (int p = 0; p < pixels; ++p) {
+        ReferenceSum sum;
+        // The last one to four channels are no part of it; in each block a third of the others makes pairs.
+        for (int first = 0; first < (in_c - 1) / 4 * 4; first += lanes) {
+          const int pairs = std::min(lanes, (in_c - 1) / 4 * 4 - first) / 3;
+          const float* x = input.data() + first / lanes * block + p * lanes;
+          for (int i = 0; i < pairs; ++i) sum.add(double(x[2 * i]) * x[2 * i + 1]);
+        }
+        INFO("in_c " << in_c << " pixel " << p << " of " << pixels);
+        REQUIRE(sum.matches(output.data()[p], -INFINITY, INFINITY));
+      }
+    }
   });
 }
 

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <cstdint>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <limits>
@@ -13,6 +15,7 @@
 #include "mnv2/error.h"
 #include "mnv2/network.h"
 #include "model/plan.h"
+#include "model/sums.h"
 #include "support/catch.h"
 #include "support/expect_error.h"
 #include "support/model_builder.h"
@@ -155,13 +158,14 @@ TEST_CASE("network: any number of threads packs the same weights") {
         make_architecture(6, {{6, 10, 1}}, 70, 200)}) {
     const TempDir dir;
     const Model model = build(dir, architecture, ++seed);
-    for (const int lanes : {4, 8, 16}) {
-      const NetworkPlan plan = make_plan(architecture, lanes, 96, 96);
+    for (const auto& [lanes, in_pairs] : {std::pair{4, false}, {8, false}, {16, false}, {16, true}}) {
+      const NetworkPlan plan =
+          make_plan(architecture, lanes, 96, 96, in_pairs ? choose_sums(model) : NetworkSums{});
       AlignedBuffer expected(plan.arena_size);
       ThreadPool one(1);
       pack_weights(plan, model, one, expected.data());
       for (const int threads : {2, 3, 8}) {
-        INFO("seed " << seed << " lanes " << lanes << " threads " << threads);
+        INFO("seed " << seed << " lanes " << lanes << " in pairs " << in_pairs << " threads " << threads);
         AlignedBuffer arena(plan.arena_size);
         ThreadPool several(threads);
         pack_weights(plan, model, several, arena.data());
@@ -169,6 +173,96 @@ TEST_CASE("network: any number of threads packs the same weights") {
       }
     }
   }
+}
+
+namespace {
+
+/// A model file whose tensor `name` is multiplied by `factor`.
+std::string scale_tensor(std::string file, const std::string& name, float factor) {
+  std::uint64_t header = 0;
+  std::memcpy(&header, file.data(), sizeof header);
+  const std::string key = "\"data_offsets\":[";
+  const std::size_t at = file.find(key, file.find('"' + name + '"')) + key.size();
+  std::size_t digits = 0;
+  const std::size_t begin = std::stoull(file.substr(at), &digits);
+  const std::size_t end = std::stoull(file.substr(at + digits + 1));
+  for (std::size_t i = sizeof header + header + begin; i < sizeof header + header + end; i += sizeof(float)) {
+    float value = 0;
+    std::memcpy(&value, file.data() + i, sizeof value);
+    value *= factor;
+    std::memcpy(file.data() + i, &value, sizeof value);
+  }
+  return file;
+}
+
+}  // namespace
+
+TEST_CASE("network: sums in pairs are scaled by how large their inputs are") {
+  const TempDir dir;
+  const Architecture architecture = mobilenet_v2_architecture();
+  const auto choose = [&](float factor) {
+    const auto path = dir.path() / "model.safetensors";
+    std::string file = serialize_model(architecture, {}, {}, 3);
+    for (const char* name : {"blocks.0.project.weight", "blocks.0.project.bias"})
+      file = scale_tensor(file, name, factor);
+    file = scale_tensor(file, "blocks.1.expand.weight", 1 / factor);
+    write_file(path, file);
+    return choose_sums(Model::load(path));
+  };
+  const NetworkSums plain = choose(1), scaled = choose(1024);
+  REQUIRE(plain.blocks.size() == architecture.blocks.size());
+  REQUIRE(scaled.blocks.size() == architecture.blocks.size());
+  // The same network, with larger numbers between blocks 0 and 1.
+  CHECK(scaled.blocks[0].filtered_scale == 32 * plain.blocks[0].filtered_scale);
+  CHECK(scaled.blocks[1].hidden_scale == 1024 * 1024 * plain.blocks[1].hidden_scale);
+  CHECK(scaled.blocks[1].filtered_scale == plain.blocks[1].filtered_scale);
+  CHECK(scaled.blocks[2].hidden_scale == plain.blocks[2].hidden_scale);
+  bool any_scale = false;
+  int exponent = 0;
+  for (std::size_t i = 0; i < plain.blocks.size(); ++i) {
+    const BlockSums& s = plain.blocks[i];
+    INFO("block " << i);
+    CHECK(s.expand_in_pairs == architecture.blocks[i].expand.has_value());
+    CHECK(s.project_in_pairs);
+    CHECK(std::frexp(s.hidden_scale, &exponent) == 0.5f);
+    CHECK(std::frexp(s.filtered_scale, &exponent) == 0.5f);
+    any_scale |= s.hidden_scale != 1 && s.filtered_scale != 1;
+  }
+  CHECK(any_scale);
+}
+
+TEST_CASE("network: a head whose weights are much smaller or larger than its inputs is not summed in pairs") {
+  const TempDir dir;
+  const auto path = dir.path() / "model.safetensors";
+  const std::string file = serialize_model(mobilenet_v2_architecture(), {}, {}, 3);
+  std::vector<bool> in_pairs;
+  for (int exponent = -20; exponent <= 20; ++exponent) {
+    write_file(path, scale_tensor(file, "head.weight", std::ldexp(1.0f, exponent)));
+    in_pairs.push_back(choose_sums(Model::load(path)).head_in_pairs);
+  }
+  CHECK(!in_pairs.front());
+  CHECK(!in_pairs.back());
+  const auto first = std::find(in_pairs.begin(), in_pairs.end(), true);
+  const auto last = std::find(first, in_pairs.end(), false);
+  CHECK(last - first >= 2);
+  CHECK(last - first <= 6);
+  CHECK(std::find(last, in_pairs.end(), true) == in_pairs.end());
+}
+
+TEST_CASE("network: weights of zero are not summed in pairs") {
+  const TempDir dir;
+  const auto path = dir.path() / "zeros.safetensors";
+  const Architecture architecture = make_architecture(6, {{6, 10, 1}}, 70, 20);
+  std::string file = serialize_model(architecture);
+  std::uint64_t header = 0;
+  std::memcpy(&header, file.data(), sizeof header);
+  std::fill(file.begin() + static_cast<std::ptrdiff_t>(sizeof header + header), file.end(), '\0');
+  write_file(path, file);
+  const Model model = Model::load(path);
+  const NetworkSums sums = choose_sums(model);
+  CHECK(!sums.blocks.front().expand_in_pairs);
+  CHECK(!sums.blocks.front().project_in_pairs);
+  CHECK(!sums.head_in_pairs);
 }
 
 TEST_CASE("network: without a classifier the embedding is computed and classes are refused") {

@@ -64,6 +64,29 @@ TEST_CASE("pack_bias: zeros above the last output, whole panels of zeros too") {
   }
 }
 
+TEST_CASE("subtract_pair_products: the weights' products of every pair, block by block") {
+  RandomFloats random(4);
+  for (int trial = 0; trial < 200; ++trial) {
+    const int lanes = 1 << random.integer(2, 4), outs = 2 * lanes, ins = random.integer(1, 3 * lanes + 1);
+    const auto panel = random.vector(std::size_t(ins) * outs), before = random.vector(outs);
+    GuardedOutput bias(outs);
+    std::copy(before.begin(), before.end(), bias.data());
+    subtract_pair_products(panel.data(), ins, outs, lanes, bias.data());
+    REQUIRE(bias.guards_intact());
+    for (int n = 0; n < outs; ++n) {
+      ReferenceSum sum;
+      sum.add(before[n]);
+      for (int first = 0; first < (ins - 1) / 4 * 4; first += lanes) {
+        const int pairs = std::min(lanes, (ins - 1) / 4 * 4 - first) / 3;
+        for (int c = first; c < first + 2 * pairs; c += 2)
+          sum.add(-double(panel[std::size_t(c) * outs + n]) * panel[std::size_t(c + 1) * outs + n]);
+      }
+      INFO("lanes " << lanes << " ins " << ins << " output " << n);
+      REQUIRE(sum.matches(bias.data()[n], -INFINITY, INFINITY));
+    }
+  }
+}
+
 TEST_CASE("pack_depthwise: taps in row order, then the bias, zeros above the last channel") {
   RandomFloats random(2);
   const int channels = 11;

@@ -4,6 +4,7 @@
 
 #include "app/bench/report.h"
 #include "app/log.h"
+#include "mnv2/isa.h"
 
 namespace mnv2::app {
 namespace {
@@ -92,6 +93,15 @@ void append_sweep(std::string& out, const BenchReport& report) {
       "first line's.\n";
 }
 
+/// Additions in place of multiplications may pass the peak of what they replace.
+void append_above_peak(std::string& out, const BenchReport& report) {
+  if (report.isa != isa_name(Isa::avx512_zen)) return;
+  out +=
+      "  GFLOP/s and % peak count the network's multiply-adds. Up to a third of a pointwise layer's are "
+      "replaced\n"
+      "  by additions, in units that have nothing to do in the peak loop: so they may pass 100 %.\n";
+}
+
 void append_layers(std::string& out, const RowReport& row) {
   if (row.layers.empty()) return;
   double sum = 0;
@@ -172,6 +182,7 @@ std::string report_to_text(const BenchReport& report) {
     append_sweep(out, report);
   if (report.throughput) append_throughput(out, *report.throughput);
   append(out, "  peak memory %.1f MB\n", static_cast<double>(report.peak_rss_bytes) / 1e6);
+  append_above_peak(out, report);
   for (const RowReport& row : report.rows) append_layers(out, row);
   if (report.comparison) append_comparison(out, *report.comparison);
   return out;
