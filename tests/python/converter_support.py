@@ -34,6 +34,7 @@ import convert_torchvision  # noqa: E402
 import mnv2_convert  # noqa: E402, F401  for those who import this
 
 RUN_NETWORK = os.environ.get("MNV2_RUN_NETWORK")  # the C++ engine as a test tool
+EMULATOR = os.environ.get("MNV2_EMULATOR", "").split()  # what runs it when it is not for this machine
 TOLERANCE = 1e-4  # of the largest |logit|
 torch.set_num_threads(1)  # the networks are small, and ctest runs several tests at a time
 
@@ -196,7 +197,7 @@ class EngineCase(ConverterCase):
         self.assertLessEqual(np.abs(outputs - expected).max(), TOLERANCE * np.abs(expected).max(), what)
 
     def isas(self) -> list[str]:
-        listed = subprocess.run([RUN_NETWORK, "--list-isas"], check=True, stdout=subprocess.PIPE, text=True)
+        listed = subprocess.run([*EMULATOR, RUN_NETWORK, "--list-isas"], check=True, stdout=subprocess.PIPE, text=True)
         names = listed.stdout.split()
         self.assertTrue(names)
         return names
@@ -209,8 +210,8 @@ class EngineCase(ConverterCase):
         source, result = self.folder / "in.f32", self.folder / "out.f32"
         source.write_bytes(images.numpy().astype("<f4").tobytes())
         size = "x".join(map(str, images.shape[2:]))
-        subprocess.run([RUN_NETWORK, str(self.output), "--isa", isa, "--threads", ",".join(map(str, threads)), "--size", size,
-                        str(source), str(result)], check=True)
+        subprocess.run([*EMULATOR, RUN_NETWORK, str(self.output), "--isa", isa, "--threads", ",".join(map(str, threads)),
+                        "--size", size, str(source), str(result)], check=True)
         runs = np.fromfile(result, "<f4").reshape(len(threads), len(images), outputs)
         for count, run in zip(threads, runs):
             self.assertEqual(run.tobytes(), runs[0].tobytes(), f"{isa}, {size}: {count} threads, against {threads[0]}")
