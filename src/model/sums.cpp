@@ -17,7 +17,13 @@ constexpr double kMaxGain = 4;
 // Scales are 2 to the power of at most this: floats have room for the square of either factor.
 constexpr int kMaxExponent = 40;
 
-/// Mean and variance of each channel, over images and pixels.
+/// Of one channel, over images and pixels.
+struct Moment {
+  float mean = 0;
+  float variance = 0;
+};
+
+/// Those of each channel.
 struct Moments {
   std::vector<float> mean, variance;
 
@@ -37,13 +43,10 @@ double density(double x) { return std::exp(-x * x / 2) / std::sqrt(2 * std::numb
 double cumulative(double x) { return std::erfc(-x / std::numbers::sqrt2) / 2; }
 
 /// Normally distributed values go through a clamp.
-void clamp_moments(const Clamp& clamp, float& mean, float& variance) {
-  if (clamp.is_linear()) return;
-  const double m = mean, s = std::sqrt(variance);
-  if (!(s > 0)) {
-    mean = std::clamp(mean, clamp.min, clamp.max);
-    return;
-  }
+Moment clamp_moment(const Clamp& clamp, Moment moment) {
+  if (clamp.is_linear()) return moment;
+  const double m = moment.mean, s = std::sqrt(moment.variance);
+  if (!(s > 0)) return {std::clamp(moment.mean, clamp.min, clamp.max), moment.variance};
   double first = 0, second = 0;  // moments
   double inside = 1, slope = 0, curve = 0;
   // Further away than that nothing is left.
@@ -68,30 +71,33 @@ void clamp_moments(const Clamp& clamp, float& mean, float& variance) {
   second += (m * m + s * s) * inside + 2 * m * s * slope + s * s * curve;
   // Where the deviation is much larger than the clamp, little is left of the formulas but what was rounded.
   const double half = (double(clamp.max) - clamp.min) / 2;
-  mean = std::clamp(static_cast<float>(first), clamp.min, clamp.max);
-  variance = static_cast<float>(std::clamp(second - first * first, 0.0, half * half));
+  return {std::clamp(static_cast<float>(first), clamp.min, clamp.max),
+          static_cast<float>(std::clamp(second - first * first, 0.0, half * half))};
 }
 
-/// sum[0] += weights . mean, sum[1] += weights^2 . variance.
-void add_products(std::span<const float> weights, const Moments& in, float (&sum)[2]) {
-  float mean = 0, variance = 0;
+/// The sum of all channels' products with a row of a matrix.
+Moment sum_row(std::span<const float> weights, const Moments& in) {
+  Moment sum;
   for (std::size_t i = 0; i < weights.size(); ++i) {
-    mean += weights[i] * in.mean[i];
-    variance += weights[i] * weights[i] * in.variance[i];
+    sum.mean += weights[i] * in.mean[i];
+    sum.variance += weights[i] * weights[i] * in.variance[i];
   }
-  sum[0] += mean;
-  sum[1] += variance;
+  return sum;
 }
 
-/// The same for the taps of a 3x3 filter on one channel, whose pixels are halfway between independent and equal.
-void add_filter(std::span<const float> taps, float mean, float variance, float (&sum)[2]) {
-  float total = 0, squares = 0;
-  for (const float w : taps) {
-    total += w;
-    squares += w * w;
+/// The sum of a 3x3 filter on each of some channels, whose pixels are halfway between independent and equal.
+Moment sum_filters(std::span<const float> taps, const Moments& in, std::size_t first, std::size_t channels) {
+  Moment sum;
+  for (std::size_t c = 0; c < channels; ++c) {
+    float total = 0, squares = 0;
+    for (const float w : taps.subspan(c * 9, 9)) {
+      total += w;
+      squares += w * w;
+    }
+    sum.mean += total * in.mean[first + c];
+    sum.variance += (squares + total * total) / 2 * in.variance[first + c];
   }
-  sum[0] += total * mean;
-  sum[1] += (squares + total * total) / 2 * variance;
+  return sum;
 }
 
 /// The moments of a layer's outputs.
@@ -102,25 +108,20 @@ Moments forward(const Model& model, const Layer& layer, const Moments& in) {
   Moments out{std::vector<float>(outs), std::vector<float>(outs)};
   for (std::size_t n = 0; n < outs; ++n) {
     const std::span<const float> weights = weight.subspan(n * row, row);
-    float sum[2] = {bias[n], 0};
-    if (layer.kind == LayerKind::depthwise) {
-      add_filter(weights, in.mean[n], in.variance[n], sum);
-    } else if (layer.kernel == 1) {
-      add_products(weights, in, sum);
-    } else {
-      const std::size_t taps = row / in.mean.size();
-      for (std::size_t c = 0; c < in.mean.size(); ++c)
-        add_filter(weights.subspan(c * taps, taps), in.mean[c], in.variance[c], sum);
-    }
-    clamp_moments(layer.clamp, sum[0], sum[1]);
-    out.mean[n] = sum[0];
-    out.variance[n] = sum[1];
+    Moment sum = layer.kind == LayerKind::depthwise ? sum_filters(weights, in, n, 1)
+                 : layer.kernel == 3                ? sum_filters(weights, in, 0, in.mean.size())
+                                                    : sum_row(weights, in);
+    sum.mean += bias[n];
+    sum = clamp_moment(layer.clamp, sum);
+    out.mean[n] = sum.mean;
+    out.variance[n] = sum.variance;
   }
   return out;
 }
 
-/// How a pointwise layer would fare in pairs: the mean square of the terms that its sum passes through is
-/// inputs / scale^2 + plain + weights * scale^2, if the weights are multiplied by `scale` in relation to the inputs.
+/// How a pointwise layer would fare in pairs, if all its channels made pairs: the mean square of the terms that its sum
+/// passes through is inputs / scale^2 + plain + weights * scale^2, when the weights are multiplied by `scale` in
+/// relation to the inputs.
 struct Terms {
   double inputs = 0;
   double plain = 0;
@@ -135,10 +136,17 @@ struct Terms {
   }
 };
 
-/// How much an error in each of a layer's inputs matters, if one in its outputs matters `outputs`: of mean squares, and
-/// as if no activation were clamped. `terms`, of the inputs' `squares`, count as much as the output they belong to.
-std::vector<double> backward(const Model& model, const Layer& layer, const std::vector<double>& outputs,
-                             const std::vector<double>& squares, Terms& terms) {
+/// How much an error in each channel matters: in mean squares, and as if no activation were clamped.
+using Importance = std::vector<double>;
+
+struct Backward {
+  Importance inputs;
+  Terms terms;  // each counts as much as the output that it belongs to
+};
+
+/// From a pointwise or fully connected layer's outputs to its inputs, whose mean squares are `squares`.
+Backward backward(const Model& model, const Layer& layer, const Importance& outputs,
+                  const std::vector<double>& squares) {
   const std::span<const float> weight = model.weight(layer);
   const std::size_t ins = squares.size();
   const double most = *std::max_element(outputs.begin(), outputs.end());
@@ -153,16 +161,16 @@ std::vector<double> backward(const Model& model, const Layer& layer, const std::
     both += double(matters) * pairs;
     all += matters;
   }
-  terms = {.weights = both};
+  Terms terms{.weights = both};
   for (std::size_t c = 0; c + 1 < ins; c += 2) terms.inputs += all * squares[c] * squares[c + 1];
   for (std::size_t c = 0; c < ins; ++c) terms.plain += squares[c] * sums[c];
-  std::vector<double> inputs(ins);
+  Importance inputs(ins);
   for (std::size_t c = 0; c < ins; ++c) inputs[c] = most * sums[c];
-  return inputs;
+  return {std::move(inputs), terms};
 }
 
 /// The same for a depthwise layer.
-std::vector<double> backward(const Model& model, const Layer& layer, std::vector<double> outputs) {
+Importance backward_depthwise(const Model& model, const Layer& layer, Importance outputs) {
   const std::span<const float> weight = model.weight(layer);
   for (std::size_t c = 0; c < outputs.size(); ++c) {
     double squares = 0;
@@ -217,34 +225,35 @@ NetworkSums choose_sums(const Model& model) {
   }
 
   // Backward: how much errors matter.
-  Terms terms;
-  std::vector<double> matters(static_cast<std::size_t>(architecture.embedding_size()), 1.0);
-  if (architecture.classifier)
-    matters = backward(model, *architecture.classifier,
-                       std::vector<double>(static_cast<std::size_t>(architecture.num_classes()), 1.0),
-                       matters, terms);
+  Importance matters(static_cast<std::size_t>(architecture.embedding_size()), 1.0);
+  if (architecture.classifier) {
+    const Importance logits(static_cast<std::size_t>(architecture.num_classes()), 1.0);
+    matters = backward(model, *architecture.classifier, logits, matters).inputs;
+  }
   if (architecture.head) {
-    matters = backward(model, *architecture.head, matters, current.squares(), terms);
-    sums.head_in_pairs = terms.fit_for_pairs(1);
+    Backward head = backward(model, *architecture.head, matters, current.squares());
+    sums.head_in_pairs = head.terms.fit_for_pairs(1);
+    matters = std::move(head.inputs);
   }
   for (std::size_t i = blocks.size(); i-- > 0;) {
     const Block& block = blocks[i];
     BlockSums& s = sums.blocks[i];
-    std::vector<double> hidden = backward(model, block.project, matters, inputs[i].project, terms);
+    Backward project = backward(model, block.project, matters, inputs[i].project);
     // The tail may take the last projection for its head: what that reads is not scaled.
     const bool last = i + 1 == blocks.size() && !architecture.head;
-    if (!last) s.filtered_scale = power_of_two(1 / std::sqrt(terms.best_scale()));
-    s.project_in_pairs = terms.fit_for_pairs(1 / (double(s.filtered_scale) * s.filtered_scale));
+    if (!last) s.filtered_scale = power_of_two(1 / std::sqrt(project.terms.best_scale()));
+    s.project_in_pairs = project.terms.fit_for_pairs(1 / (double(s.filtered_scale) * s.filtered_scale));
     if (last) sums.head_in_pairs = s.project_in_pairs;
-    hidden = backward(model, block.depthwise, std::move(hidden));
+    Importance before = backward_depthwise(model, block.depthwise, std::move(project.inputs));
     if (block.expand) {
-      hidden = backward(model, *block.expand, hidden, inputs[i].expand, terms);
-      s.hidden_scale = power_of_two(terms.best_scale());
-      s.expand_in_pairs = terms.fit_for_pairs(s.hidden_scale);
+      Backward expand = backward(model, *block.expand, before, inputs[i].expand);
+      s.hidden_scale = power_of_two(expand.terms.best_scale());
+      s.expand_in_pairs = expand.terms.fit_for_pairs(s.hidden_scale);
+      before = std::move(expand.inputs);
     }
     if (block.residual)
-      std::transform(hidden.begin(), hidden.end(), matters.begin(), hidden.begin(), std::plus<>());
-    matters = std::move(hidden);
+      std::transform(before.begin(), before.end(), matters.begin(), before.begin(), std::plus<>());
+    matters = std::move(before);
   }
   return sums;
 }

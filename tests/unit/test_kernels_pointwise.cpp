@@ -291,69 +291,58 @@ TEST_CASE("pointwise: a sum cut at any channel block and any pixel keeps every b
   });
 }
 
-TEST_CASE("pointwise_halves: pixels cut anywhere keep every bit") {
-  for_each_isa([](const KernelTable& table) {
-    const int lanes = table.lanes, in_c = 2 * lanes + 3, pixels = 41;
-    RandomFloats random(6);
-    const auto input = random.vector(3 * pixels * lanes);
-    const auto weights = random.vector(std::size_t(in_c + 1) / 2 * 3 * lanes);
-    const auto bias = random.vector(2 * lanes);
-    const std::ptrdiff_t block = std::ptrdiff_t{pixels} * lanes;
-    const auto run = [&](int cut) {
-      std::vector<float> output(2 * block);
-      for (const auto& [first, count] : {std::pair{0, cut}, {cut, pixels - cut}})
-        if (count > 0)
-          table.pointwise_halves({.input = input.data() + first * lanes,
-                                  .input_block_stride = block,
-                                  .weights = weights.data(),
-                                  .bias = bias.data(),
-                                  .output = {output.data() + first * lanes, block, nullptr},
-                                  .in_c = in_c,
-                                  .pixels = count,
-                                  .vectors = 2,
-                                  .clamp_min = 0,
-                                  .clamp_max = 6});
-      return output;
-    };
-    const auto whole = run(0);
-    for (int cut = 1; cut < pixels; ++cut) REQUIRE(run(cut) == whole);
-  });
-}
+namespace {
 
-TEST_CASE("pointwise_pairs: pixels cut anywhere keep every bit") {
-  for_each_isa([](const KernelTable& table) {
-    if (table.pointwise_pairs == nullptr) return;
-    const int lanes = table.lanes, in_c = 2 * lanes + 11, pixels = 41;
-    RandomFloats random(7);
-    const auto input = random.vector(3 * pixels * lanes);
-    const auto weights = random.vector(std::size_t(in_c) * 2 * lanes);
-    const auto bias = random.vector(2 * lanes);
-    const std::ptrdiff_t block = std::ptrdiff_t{pixels} * lanes;
-    const auto run = [&](int cut) {
-      std::vector<float> output(2 * block), products(pixels);
-      for (const auto& [first, count] : {std::pair{0, cut}, {cut, pixels - cut}}) {
-        if (count == 0) continue;
+/// Cuts the pixels of a panel of two vectors in two calls of `kernel`, anywhere. weights: of one of the layouts.
+void check_pixel_cuts(const KernelTable& table, void (*kernel)(const PointwiseArgs&) noexcept, int in_c,
+                      std::size_t weights_size) {
+  const int lanes = table.lanes, pixels = 41;
+  RandomFloats random(6);
+  const auto input = random.vector(std::size_t(divide_up(in_c, lanes)) * pixels * lanes);
+  const auto weights = random.vector(weights_size), bias = random.vector(2 * lanes);
+  const std::ptrdiff_t block = std::ptrdiff_t{pixels} * lanes;
+  const auto run = [&](int cut) {
+    std::vector<float> output(2 * block), products(pixels);
+    for (const auto& [first, count] : {std::pair{0, cut}, {cut, pixels - cut}}) {
+      if (count == 0) continue;
+      if (table.pair_products != nullptr)
         table.pair_products({.input = input.data() + first * lanes,
                              .input_block_stride = block,
                              .output = products.data(),
                              .in_c = in_c,
                              .pixels = count});
-        table.pointwise_pairs({.input = input.data() + first * lanes,
-                               .input_block_stride = block,
-                               .weights = weights.data(),
-                               .bias = bias.data(),
-                               .output = {output.data() + first * lanes, block, nullptr},
-                               .in_c = in_c,
-                               .pixels = count,
-                               .vectors = 2,
-                               .clamp_min = -1,
-                               .clamp_max = 6,
-                               .pair_products = products.data()});
-      }
-      return output;
-    };
-    const auto whole = run(0);
-    for (int cut = 1; cut < pixels; ++cut) REQUIRE(run(cut) == whole);
+      kernel({.input = input.data() + first * lanes,
+              .input_block_stride = block,
+              .weights = weights.data(),
+              .bias = bias.data(),
+              .output = {output.data() + first * lanes, block, nullptr},
+              .in_c = in_c,
+              .pixels = count,
+              .vectors = 2,
+              .clamp_min = -1,
+              .clamp_max = 6,
+              .pair_products = products.data()});
+    }
+    return output;
+  };
+  const auto whole = run(0);
+  for (int cut = 1; cut < pixels; ++cut) REQUIRE(run(cut) == whole);
+}
+
+}  // namespace
+
+TEST_CASE("pointwise_halves: pixels cut anywhere keep every bit") {
+  for_each_isa([](const KernelTable& table) {
+    const int in_c = 2 * table.lanes + 3;
+    check_pixel_cuts(table, table.pointwise_halves, in_c, std::size_t(in_c + 1) / 2 * 3 * table.lanes);
+  });
+}
+
+TEST_CASE("pointwise_pairs: pixels cut anywhere keep every bit") {
+  for_each_isa([](const KernelTable& table) {
+    const int in_c = 2 * table.lanes + 11;
+    if (table.pointwise_pairs != nullptr)
+      check_pixel_cuts(table, table.pointwise_pairs, in_c, std::size_t(in_c) * 2 * table.lanes);
   });
 }
 
