@@ -43,7 +43,7 @@ void check_format(const Safetensors& file) {
          (format == file.metadata.end() ? "no \"format\"" : "\"format\" is " + quote(format->second)) +
              ", expected " + quote(kFormat) + " (make a model file with scripts/convert_torchvision.py)");
   }
-  const std::string& version = metadata_value(file, "format_version");
+  const std::string version = metadata_value(file, "format_version");
   if (std::find(kFormatVersions.begin(), kFormatVersions.end(), version) == kFormatVersions.end()) {
     fail("__metadata__", "\"format_version\" is " + quote(version) + ", this program understands " +
                              quote(kFormatVersions.front()) + " to " + quote(kFormatVersions.back()));
