@@ -1,9 +1,9 @@
 #include <exception>
 #include <new>
 
-#include "app/exit_status.h"
-#include "app/log.h"
-#include "app/run.h"
+#include "app/base/exit_status.h"
+#include "app/base/log.h"
+#include "app/run/run.h"
 
 int main(int argc, char** argv) {
   using namespace mnv2::app;

@@ -5,11 +5,12 @@
 #include <string>
 #include <vector>
 
+#include "app/base/numbers.h"
+#include "app/base/usage_error.h"
 #include "app/bench/compare.h"
 #include "app/bench/crew.h"
 #include "app/bench/report.h"
-#include "app/numbers.h"
-#include "app/plan.h"
+#include "app/cli/plan.h"
 #include "support/catch.h"
 #include "support/model_builder.h"
 

@@ -2,7 +2,7 @@
 #include <optional>
 #include <string>
 
-#include "app/cpu_count.h"
+#include "app/base/cpu_count.h"
 #include "support/catch.h"
 #include "support/temp_dir.h"
 

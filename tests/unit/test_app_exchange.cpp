@@ -3,8 +3,8 @@
 #include <thread>
 #include <vector>
 
-#include "app/exchange.h"
 #include "app/inputs/named_source.h"
+#include "app/pipeline/exchange.h"
 #include "support/catch.h"
 
 using namespace mnv2::app;

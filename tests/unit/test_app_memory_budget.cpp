@@ -5,7 +5,7 @@
 #include <thread>
 #include <vector>
 
-#include "app/memory_budget.h"
+#include "app/pipeline/memory_budget.h"
 #include "support/catch.h"
 
 using mnv2::app::MemoryBudget;

@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "app/model_search.h"
+#include "app/models/model_search.h"
 #include "support/catch.h"
 #include "support/temp_dir.h"
 

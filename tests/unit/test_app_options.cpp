@@ -1,9 +1,10 @@
 #include <string>
 #include <vector>
 
-#include "app/help.h"
-#include "app/options.h"
-#include "app/plan.h"
+#include "app/base/usage_error.h"
+#include "app/cli/help.h"
+#include "app/cli/options.h"
+#include "app/cli/plan.h"
 #include "support/catch.h"
 
 using namespace mnv2::app;

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "app/picture.h"
+#include "app/pipeline/picture.h"
 #include "mnv2/error.h"
 #include "support/catch.h"
 #include "support/expect_error.h"

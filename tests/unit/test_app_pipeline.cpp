@@ -6,10 +6,10 @@
 #include <new>
 #include <string>
 
-#include "app/engine.h"
 #include "app/inputs/make_inputs.h"
-#include "app/pipeline.h"
-#include "app/results/make_sinks.h"
+#include "app/models/engine.h"
+#include "app/pipeline/pipeline.h"
+#include "app/run/make_sinks.h"
 #include "support/catch.h"
 #include "support/model_builder.h"
 #include "support/temp_dir.h"

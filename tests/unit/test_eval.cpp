@@ -4,11 +4,11 @@
 #include <utility>
 #include <vector>
 
+#include "app/base/usage_error.h"
 #include "app/eval/class_names.h"
 #include "app/eval/csv_reader.h"
 #include "app/eval/evaluation.h"
 #include "app/eval/truth.h"
-#include "app/options.h"
 #include "support/catch.h"
 #include "support/temp_dir.h"
 

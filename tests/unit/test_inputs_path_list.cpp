@@ -6,9 +6,9 @@
 #include <thread>
 #include <vector>
 
+#include "app/base/usage_error.h"
 #include "app/inputs/named_source.h"
 #include "app/inputs/path_list.h"
-#include "app/options.h"
 #include "support/catch.h"
 #include "support/temp_dir.h"
 

@@ -3,9 +3,9 @@
 #include <string>
 #include <vector>
 
+#include "app/base/usage_error.h"
 #include "app/inputs/named_source.h"
 #include "app/inputs/shard.h"
-#include "app/options.h"
 #include "support/catch.h"
 
 using namespace mnv2::app;

@@ -1,7 +1,7 @@
 #include <string>
 
-#include "app/plan.h"
-#include "app/progress.h"
+#include "app/cli/plan.h"
+#include "app/pipeline/progress.h"
 #include "support/catch.h"
 
 using namespace mnv2::app;

@@ -5,8 +5,8 @@
 #include <random>
 #include <string>
 
+#include "app/base/log.h"
 #include "app/bench/statistics.h"
-#include "app/log.h"
 #include "app/results/writer.h"
 #include "support/catch.h"
 

@@ -6,14 +6,14 @@
 #include <string>
 #include <utility>
 
+#include "app/base/log.h"
+#include "app/base/signals.h"
 #include "app/bench/compare.h"
 #include "app/bench/machine.h"
 #include "app/bench/measure.h"
 #include "app/bench/report.h"
 #include "app/bench/throughput.h"
 #include "app/inputs/make_inputs.h"
-#include "app/log.h"
-#include "app/signals.h"
 #include "mnv2/version.h"
 
 namespace mnv2::app {

@@ -1,9 +1,9 @@
 // --bench: how fast is it here, and how close to what the machine can do.
 #pragma once
 
-#include "app/engine.h"
-#include "app/pipeline.h"
-#include "app/plan.h"
+#include "app/cli/plan.h"
+#include "app/models/engine.h"
+#include "app/pipeline/pipeline.h"
 #include "app/results/output.h"
 
 namespace mnv2::app {

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "app/options.h"
-#include "app/text_file.h"
+#include "app/base/text_file.h"
+#include "app/base/usage_error.h"
 
 namespace mnv2::app {
 namespace {

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "app/base/signals.h"
+#include "app/base/stopwatch.h"
 #include "app/bench/statistics.h"
-#include "app/signals.h"
-#include "app/stopwatch.h"
 #include "mnv2/layer_shapes.h"
 
 namespace mnv2::app {

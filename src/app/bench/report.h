@@ -6,11 +6,11 @@
 #include <string>
 #include <vector>
 
+#include "app/base/layout.h"
 #include "app/bench/measure.h"
 #include "app/bench/statistics.h"
 #include "app/bench/throughput.h"
-#include "app/plan.h"
-#include "app/results/writer.h"
+#include "app/cli/plan.h"
 #include "mnv2/layer_shapes.h"
 
 namespace mnv2::app {

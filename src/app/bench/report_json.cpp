@@ -1,5 +1,5 @@
+#include "app/base/json.h"
 #include "app/bench/report.h"
-#include "app/json.h"
 
 namespace mnv2::app {
 namespace {

@@ -2,8 +2,8 @@
 #include <cstdarg>
 #include <cstdio>
 
+#include "app/base/log.h"
 #include "app/bench/report.h"
-#include "app/log.h"
 #include "mnv2/isa.h"
 
 namespace mnv2::app {

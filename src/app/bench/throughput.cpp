@@ -5,11 +5,11 @@
 #include <optional>
 #include <utility>
 
+#include "app/base/signals.h"
+#include "app/base/stopwatch.h"
 #include "app/bench/statistics.h"
-#include "app/pipeline.h"
+#include "app/pipeline/pipeline.h"
 #include "app/results/sink.h"
-#include "app/signals.h"
-#include "app/stopwatch.h"
 
 namespace mnv2::app {
 namespace {

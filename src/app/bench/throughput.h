@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "app/bench/workload.h"
-#include "app/engine.h"
-#include "app/plan.h"
+#include "app/cli/plan.h"
+#include "app/models/engine.h"
 
 namespace mnv2::app {
 

@@ -6,9 +6,9 @@
 #include <numeric>
 #include <utility>
 
-#include "app/log.h"
-#include "app/signals.h"
-#include "app/stopwatch.h"
+#include "app/base/log.h"
+#include "app/base/signals.h"
+#include "app/base/stopwatch.h"
 #include "mnv2/benchmark.h"
 
 namespace mnv2::app {

@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "app/bench/crew.h"
-#include "app/classifier.h"
-#include "app/engine.h"
+#include "app/cli/plan.h"
 #include "app/inputs/source.h"
-#include "app/plan.h"
+#include "app/models/engine.h"
+#include "app/pipeline/classifier.h"
 #include "app/results/record.h"
 
 namespace mnv2::app {

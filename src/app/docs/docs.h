@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "app/help.h"
+#include "app/cli/help.h"
 
 namespace mnv2::app {
 

@@ -8,8 +8,8 @@
 #include <iostream>
 #include <string>
 
+#include "app/cli/options.h"
 #include "app/docs/docs.h"
-#include "app/options.h"
 
 namespace {
 

@@ -2,7 +2,7 @@
 
 #include <charconv>
 
-#include "app/options.h"
+#include "app/base/usage_error.h"
 #include "app/results/class_folders.h"
 
 namespace mnv2::app {

@@ -8,9 +8,9 @@
 #include <system_error>
 #include <utility>
 
-#include "app/options.h"
+#include "app/base/signals.h"
+#include "app/base/usage_error.h"
 #include "app/results/csv.h"
-#include "app/signals.h"
 
 namespace mnv2::app {
 namespace {

@@ -1,6 +1,6 @@
 #include "app/eval/eval_sink.h"
 
-#include "app/log.h"
+#include "app/base/log.h"
 
 namespace mnv2::app {
 

@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "app/base/layout.h"
 #include "app/eval/evaluation.h"
 #include "app/results/output.h"
 #include "app/results/sink.h"
-#include "app/results/writer.h"
 
 namespace mnv2::app {
 

@@ -3,9 +3,9 @@
 #include <filesystem>
 #include <utility>
 
+#include "app/base/usage_error.h"
 #include "app/eval/truth.h"
 #include "app/inputs/shard.h"
-#include "app/options.h"
 
 namespace mnv2::app {
 

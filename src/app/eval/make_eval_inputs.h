@@ -3,10 +3,10 @@
 
 #include <memory>
 
-#include "app/engine.h"
+#include "app/cli/plan.h"
 #include "app/inputs/make_inputs.h"
 #include "app/inputs/source.h"
-#include "app/plan.h"
+#include "app/models/engine.h"
 
 namespace mnv2::app {
 

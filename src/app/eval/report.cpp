@@ -1,9 +1,9 @@
 #include <cstdio>
 
+#include "app/base/json.h"
+#include "app/base/log.h"
 #include "app/eval/eval_sink.h"
-#include "app/json.h"
-#include "app/labels.h"
-#include "app/log.h"
+#include "app/models/labels.h"
 
 namespace mnv2::app {
 namespace {

@@ -8,8 +8,8 @@
 #include <system_error>
 #include <utility>
 
-#include "app/log.h"
-#include "app/options.h"
+#include "app/base/log.h"
+#include "app/base/usage_error.h"
 
 namespace mnv2::app {
 namespace {

@@ -5,9 +5,9 @@
 #include <memory>
 #include <string>
 
+#include "app/base/log.h"
+#include "app/cli/plan.h"
 #include "app/inputs/source.h"
-#include "app/log.h"
-#include "app/plan.h"
 
 namespace mnv2::app {
 

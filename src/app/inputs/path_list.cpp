@@ -8,8 +8,8 @@
 #include <system_error>
 #include <utility>
 
-#include "app/options.h"
-#include "app/signals.h"
+#include "app/base/signals.h"
+#include "app/base/usage_error.h"
 
 namespace mnv2::app {
 namespace {

@@ -1,6 +1,6 @@
 #include "app/inputs/shard.h"
 
-#include "app/numbers.h"
+#include "app/base/numbers.h"
 
 namespace mnv2::app {
 namespace {

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <unordered_map>
 
-#include "app/labels.h"
+#include "app/models/labels.h"
 
 namespace mnv2::app {
 namespace {

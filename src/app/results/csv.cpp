@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "app/json.h"
+#include "app/base/json.h"
 
 namespace mnv2::app {
 namespace {

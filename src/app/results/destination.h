@@ -4,8 +4,8 @@
 #include <optional>
 #include <string>
 
-#include "app/engine.h"
-#include "app/plan.h"
+#include "app/cli/plan.h"
+#include "app/models/engine.h"
 #include "app/results/journal.h"
 #include "app/results/output.h"
 #include "app/results/output_file.h"

@@ -8,9 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "app/options.h"
+#include "app/base/usage_error.h"
 #include "app/results/csv.h"
-#include "app/results/plan_outputs.h"
 
 namespace mnv2::app {
 
@@ -25,6 +24,12 @@ std::string npy_header(std::size_t rows, std::size_t columns) {
             std::to_string(columns) + "), }";
   header.resize(kHeaderBytes - 1, ' ');
   return header += '\n';
+}
+
+std::string embedding_index_path(const std::string& npy_path) {
+  constexpr std::string_view kExtension = ".npy";
+  const bool has_extension = npy_path.ends_with(kExtension);
+  return npy_path.substr(0, npy_path.size() - (has_extension ? kExtension.size() : 0)) + ".index.csv";
 }
 
 EmbeddingSink::EmbeddingSink(const std::string& path, std::size_t embedding_size)

@@ -13,6 +13,9 @@ namespace mnv2::app {
 /// written again when the number of rows is known.
 std::string npy_header(std::size_t rows, std::size_t columns);
 
+/// The file beside --embeddings that says which row is which input: "x.npy" has "x.index.csv".
+std::string embedding_index_path(const std::string& npy_path);
+
 /// Writes float32 [inputs, embedding_size] to `path`, row by row, and a CSV file with row, path and status
 /// beside it. The row of a failed input is NaN. What a run that is cut short leaves is a whole array, too.
 class EmbeddingSink : public Sink {

@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <system_error>
 
-#include "app/json.h"
+#include "app/base/json.h"
 #include "app/results/writer.h"
 #include "mnv2/version.h"
 

@@ -10,9 +10,9 @@
 #include <system_error>
 #include <utility>
 
-#include "app/json.h"
-#include "app/log.h"
-#include "app/options.h"
+#include "app/base/json.h"
+#include "app/base/log.h"
+#include "app/base/usage_error.h"
 #include "app/results/csv.h"
 #include "mnv2/error.h"
 

@@ -7,7 +7,7 @@
 #include <system_error>
 #include <utility>
 
-#include "app/log.h"
+#include "app/base/log.h"
 
 namespace mnv2::app {
 

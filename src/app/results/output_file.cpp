@@ -11,9 +11,9 @@
 #include <filesystem>
 #include <system_error>
 
-#include "app/log.h"
-#include "app/options.h"
-#include "app/signals.h"
+#include "app/base/log.h"
+#include "app/base/signals.h"
+#include "app/base/usage_error.h"
 #include "mnv2/error.h"
 
 namespace mnv2::app {

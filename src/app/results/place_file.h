@@ -3,9 +3,10 @@
 
 #include <string>
 
-#include "app/options.h"
-
 namespace mnv2::app {
+
+/// How --sort-into puts an image into a folder: as a hard link, a symbolic one or a copy.
+enum class SortAs { link, symlink, copy };
 
 enum class Placed {
   now,

@@ -6,9 +6,9 @@
 #include <filesystem>
 #include <system_error>
 
-#include "app/log.h"
+#include "app/base/log.h"
+#include "app/base/usage_error.h"
 #include "app/results/class_folders.h"
-#include "app/results/place_file.h"
 #include "mnv2/error.h"
 
 namespace mnv2::app {

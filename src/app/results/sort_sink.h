@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "app/options.h"
+#include "app/results/place_file.h"
 #include "app/results/sink.h"
 
 namespace mnv2::app {

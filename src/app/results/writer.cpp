@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <cstdio>
 
-#include "app/json.h"
-#include "app/log.h"
+#include "app/base/json.h"
+#include "app/base/log.h"
 #include "app/results/csv.h"
 
 namespace mnv2::app {

@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "app/json.h"
-#include "app/log.h"
+#include "app/base/json.h"
+#include "app/base/log.h"
 #include "app/summary/summary.h"
 
 namespace mnv2::app {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "app/results/writer.h"
+#include "app/base/layout.h"
 #include "mnv2/layer_shapes.h"
 #include "mnv2/model.h"
 

@@ -1,0 +1,80 @@
+// The command line as the user wrote it, checked flag by flag. What follows from it is the plan's business.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/base/log.h"
+#include "app/cli/help.h"
+#include "app/results/place_file.h"
+
+namespace mnv2::app {
+
+enum class Format { json, jsonl, csv, text };
+
+enum class When { automatic, always, never };
+
+/// The arithmetic of the network. More than one when another is built; who names it keeps it.
+enum class Precision { float32 };
+
+struct Options {
+  std::vector<std::string> inputs;  // files, folders, "-" for a list on stdin; any bytes
+  std::optional<std::string> files_from;
+  bool null_separated = false;
+  std::optional<int> max_depth;
+  bool hidden = false;
+  bool any_name = false;
+  std::optional<std::string> shard;
+  bool unordered = false;
+
+  std::optional<std::string> model;
+  std::optional<std::string> labels;
+  std::optional<int> top_k;
+  std::optional<Format> format;
+  float min_prob = 0;  // 0..1
+  std::optional<std::string> output;
+  bool resume = false;
+  std::optional<std::string> embeddings;
+  std::optional<std::string> html;
+  std::optional<std::string> sort_into;
+  std::optional<SortAs> sort_as;
+
+  std::optional<int> resize;      // pixels
+  std::optional<int> crop;        // pixels
+  std::optional<int> input_size;  // pixels
+  bool no_exif = false;
+  std::int64_t max_pixels = 178'956'970;  // as Pillow
+
+  std::vector<int> threads;  // empty: by the machine; several only for --bench
+  std::vector<int> batch;    // empty: by the threads, for --bench 1; several only for --bench
+  std::optional<std::string> isa;
+  Precision precision = Precision::float32;
+
+  bool summary = false;
+  bool list_models = false;
+
+  bool eval = false;
+  std::optional<std::string> truth;
+
+  bool bench = false;
+  double bench_seconds = 2;
+  bool per_layer = false;
+  std::optional<std::string> compare;
+
+  Verbosity verbosity = Verbosity::normal;
+  When progress = When::automatic;
+  Color color = Color::automatic;
+  bool version = false;
+  std::optional<std::string> help;  // the text to show, when it was asked for
+};
+
+/// @param arguments without the program's name.
+/// @throws UsageError with a message that names the flag, what was expected and what was found.
+Options parse_options(const std::vector<std::string>& arguments);
+
+/// All flags, by group, for manuals.
+std::vector<FlagGroup> all_flags();
+
+}  // namespace mnv2::app

@@ -1,0 +1,194 @@
+#include "app/cli/plan.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+
+#include "app/base/cpu_count.h"
+#include "app/base/usage_error.h"
+#include "app/cli/plan_outputs.h"
+#include "mnv2/error.h"
+
+namespace mnv2::app {
+namespace {
+
+/// A person gets one image as an indented object; programs get one line, so that `wc -l`, `grep` and every
+/// reader of JSON Lines work on the result of one image as on that of many.
+Layout choose_layout(const Options& options, bool single_image, bool on_terminal) {
+  if (!options.format) {
+    if (options.bench || options.summary || options.list_models) return Layout::text;
+    if (options.eval) return on_terminal ? Layout::text : Layout::json_object;
+    return single_image && on_terminal ? Layout::json_object : Layout::json_lines;
+  }
+  switch (*options.format) {
+    case Format::json:
+      return single_image || options.bench || options.eval || options.summary || options.list_models
+                 ? Layout::json_object
+                 : Layout::json_array;
+    case Format::jsonl: return Layout::json_lines;
+    case Format::csv: return Layout::csv;
+    case Format::text: break;
+  }
+  return Layout::text;
+}
+
+void plan_inputs(const Options& options, const Environment& environment, Plan& plan) {
+  plan.inputs = {
+      .paths = options.inputs, .files_from = options.files_from, .null_separated = options.null_separated};
+  if (plan.inputs.empty() && !options.bench && !options.truth && !options.summary && !options.list_models)
+    throw UsageError("no input: name images or folders, or see mnv2-classify --help");
+  if (options.null_separated && !plan.inputs.has_list())
+    throw UsageError("--null: there is no list; --files-from FILE names one, - is the one on stdin");
+  if (std::count(options.inputs.begin(), options.inputs.end(), "-") + (options.files_from == "-") > 1)
+    throw UsageError("-: the list on stdin can be read only once");
+  plan.walk = {.max_depth = options.max_depth, .hidden = options.hidden, .any_name = options.any_name};
+  if (options.shard) plan.shard = parse_shard(*options.shard, environment.variable);
+  plan.single_image = plan.inputs.single_file() && !plan.shard;
+  plan.order = options.unordered ? Order::completion : Order::inputs;
+}
+
+/// The modes that look at models alone.
+void plan_models(const Options& options, Plan& plan) {
+  if (!options.summary && !options.list_models) return;
+  const std::string mode = options.summary ? "--summary" : "--list-models";
+  if (!plan.inputs.empty()) throw UsageError(mode + ": takes no images");
+  if (options.bench || options.eval || (options.summary && options.list_models))
+    throw UsageError(mode + ": not with --bench, --eval" + (options.summary ? " or --list-models" : ""));
+  if (options.format == Format::csv) throw UsageError(mode + ": gives text or json, not csv");
+  plan.summary = options.summary;
+  plan.list_models = options.list_models;
+}
+
+/// Not for who redirected stderr or reads the records as they come, and not where a line cannot be redrawn.
+bool wants_progress(const Options& options, const Environment& environment, bool results_on_terminal) {
+  if (options.progress != When::automatic) return options.progress == When::always;
+  const bool shows_records = results_on_terminal && !options.eval;
+  const std::string terminal = environment.variable("TERM");
+  return environment.stderr_is_terminal && !shows_records && !terminal.empty() && terminal != "dumb" &&
+         options.verbosity != Verbosity::quiet;
+}
+
+/// Top-5 needs five guesses, whatever a record would show.
+constexpr int kEvalTopK = 5;
+
+void plan_eval(const Options& options, Plan& plan) {
+  if (!options.eval) {
+    if (options.truth) throw UsageError("--truth: needs --eval");
+    return;
+  }
+  if (options.bench) throw UsageError("--eval: not with --bench");
+  if (plan.inputs.has_list()) throw UsageError("--eval: takes folders or --truth FILE, not a list of paths");
+  if (options.truth && options.inputs.size() > 1)
+    throw UsageError("--truth: " + std::to_string(options.inputs.size()) +
+                     " inputs, expected one folder that its paths are relative to, or none");
+  plan.eval = true;
+  plan.truth = options.truth;
+  plan.single_image = false;
+  plan.top_k = kEvalTopK;
+}
+
+/// A row for each pair of a number of threads and a batch; they grow like a table, so there is a limit.
+void plan_bench(const Options& options, Plan& plan) {
+  if (!options.bench) {
+    if (options.threads.size() > 1) throw UsageError("--threads: more than one number needs --bench");
+    if (options.per_layer) throw UsageError("--per-layer: needs --bench");
+    if (options.batch.size() > 1) throw UsageError("--batch: more than one number needs --bench");
+    if (!options.batch.empty()) plan.batch = options.batch.front();
+    if (options.compare) throw UsageError("--compare: needs --bench");
+  }
+  constexpr std::size_t kMaxSettings = 64;
+  const std::vector<int> threads = options.threads.empty() ? std::vector{plan.threads} : options.threads;
+  const std::vector<int> batches = options.batch.empty() ? std::vector{1} : options.batch;
+  if (threads.size() * batches.size() > kMaxSettings)
+    throw UsageError("--bench: " + std::to_string(threads.size()) + " numbers of threads times " +
+                     std::to_string(batches.size()) + " batches, expected at most " +
+                     std::to_string(kMaxSettings) + " pairs");
+  if (options.per_layer && std::find(batches.begin(), batches.end(), 1) == batches.end())
+    throw UsageError("--per-layer: needs a batch of 1");
+  for (const int batch : batches)
+    for (const int t : threads) plan.bench_settings.push_back({.threads = t, .batch = batch});
+  plan.bench_per_layer = options.per_layer;
+  plan.bench_compare = options.compare;
+}
+
+}  // namespace
+
+Environment this_environment() {
+  Environment environment;
+  environment.variable = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::string(value == nullptr ? "" : value);
+  };
+  std::error_code error;
+  environment.program = std::filesystem::read_symlink("/proc/self/exe", error).string();
+  environment.source_models = MNV2_SOURCE_MODELS_DIR;
+  environment.stdout_is_terminal = isatty(STDOUT_FILENO) == 1;
+  environment.stderr_is_terminal = isatty(STDERR_FILENO) == 1;
+  environment.affinity_cpus = affinity_cpus();
+  environment.quota_cpus = cgroup_cpu_quota();
+  return environment;
+}
+
+Isa choose_isa(const Options& options, const Environment& environment) {
+  const std::string variable = environment.variable("MNV2_ISA");
+  if (!options.isa && variable.empty()) return best_isa();
+  try {
+    return parse_isa(options.isa ? *options.isa : variable);
+  } catch (const Error& e) {
+    throw UsageError(std::string(options.isa ? "--isa: " : "$MNV2_ISA: ") + e.what());
+  }
+}
+
+Plan make_plan(const Options& options, const Environment& environment) {
+  Plan plan;
+  plan_inputs(options, environment, plan);
+
+  if (options.model && options.model->empty()) throw UsageError("--model: the file name is empty");
+  plan.model = {.flag = options.model.value_or(""),
+                .mnv2_model = environment.variable("MNV2_MODEL"),
+                .xdg_data_home = environment.variable("XDG_DATA_HOME"),
+                .home = environment.variable("HOME"),
+                .xdg_data_dirs = environment.variable("XDG_DATA_DIRS"),
+                .program = environment.program,
+                .source_models = environment.source_models};
+  plan.labels = options.labels;
+  plan.resize = options.resize;
+  plan.crop = options.crop;
+  if (options.input_size && options.crop)
+    throw UsageError("--input-size: not with --crop, which leaves the resize as it is");
+  plan.input_size = options.input_size;
+  plan_models(options, plan);
+
+  plan.top_k = options.top_k.value_or(plan.top_k);
+  plan.classes_flag = options.eval           ? "--eval"
+                      : options.sort_into    ? "--sort-into"
+                      : options.labels       ? "--labels"
+                      : options.top_k        ? "--top-k"
+                      : options.min_prob > 0 ? "--min-prob"
+                                             : "";
+  plan_eval(options, plan);
+  const bool on_terminal = environment.stdout_is_terminal && options.output.value_or("-") == "-";
+  plan.layout = choose_layout(options, plan.single_image, on_terminal);
+  plan.log_failures = !on_terminal;
+  plan.progress = wants_progress(options, environment, on_terminal);
+  plan.progress_also_few = options.progress == When::always;
+  plan_outputs(options, plan);
+  plan.timings = options.verbosity == Verbosity::verbose;
+  plan.apply_exif = !options.no_exif;
+  plan.max_pixels = options.max_pixels;
+
+  plan.affinity_cpus = environment.affinity_cpus;
+  plan.quota_cpus = environment.quota_cpus;
+  plan.threads = options.threads.empty() ? default_threads(environment.affinity_cpus, environment.quota_cpus)
+                                         : options.threads.front();
+  plan.isa = choose_isa(options, environment);
+
+  plan.bench = options.bench;
+  plan.bench_seconds = options.bench_seconds;
+  plan_bench(options, plan);
+  return plan;
+}
+
+}  // namespace mnv2::app

@@ -1,0 +1,15 @@
+// --list-models: what the search for models finds.
+#pragma once
+
+#include <string>
+
+#include "app/base/layout.h"
+#include "app/models/model_search.h"
+
+namespace mnv2::app {
+
+/// Every model file in the folders of `search`, in the order of the search, as a table or as a JSON array.
+/// One that cannot be used has an error instead of what is in it.
+std::string list_models(const ModelSearch& search, Layout layout);
+
+}  // namespace mnv2::app

@@ -1,0 +1,48 @@
+#include "app/pipeline/picture.h"
+
+#include <cstdint>
+#include <system_error>
+#include <vector>
+
+#include "app/base/stopwatch.h"
+#include "app/image/read_file.h"
+
+namespace mnv2::app {
+
+void Picture::drop_pixels() noexcept {
+  decoded.pixels.reset();
+  memory.give_back();
+}
+
+Picture load_picture(const std::string& path, const Plan& plan, ImageMemory& memory) {
+  Picture picture;
+  Stopwatch stopwatch;
+  MemoryBudget::Part file_part;
+  const std::vector<std::uint8_t> bytes = image::read_file(
+      path, image::kMaxFileBytes, [&](std::int64_t size) { file_part.take(memory.files, size); });
+  picture.read_ms = stopwatch.lap_ms();
+
+  picture.decoded = image::decode_image(
+      bytes, {.limits = {.max_pixels = plan.max_pixels},
+              .apply_orientation = plan.apply_exif,
+              .before_decoding = [&](std::int64_t size) { picture.memory.take(memory.pixels, size); }});
+  picture.decode_ms = stopwatch.lap_ms();
+  return picture;
+}
+
+EarlyPicture::EarlyPicture(const Plan& plan) {
+  if (!plan.single_image || plan.bench || plan.threads == 1) return;
+  path_ = plan.inputs.paths.front();
+  try {
+    picture_ = std::async(std::launch::async, [this, &plan] { return load_picture(path_, plan, memory_); });
+  } catch (const std::system_error&) {
+    // No thread: the picture is loaded when its turn comes.
+  }
+}
+
+std::optional<Picture> EarlyPicture::take(const std::string& path) {
+  if (!picture_.valid() || path != path_) return std::nullopt;
+  return picture_.get();
+}
+
+}  // namespace mnv2::app

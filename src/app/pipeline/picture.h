@@ -1,0 +1,46 @@
+// From a path to pixels, for one image at a time.
+#pragma once
+
+#include <future>
+#include <optional>
+#include <string>
+
+#include "app/cli/plan.h"
+#include "app/image/decode.h"
+#include "app/pipeline/memory_budget.h"
+
+namespace mnv2::app {
+
+struct Picture {
+  image::DecodedImage decoded;
+  MemoryBudget::Part memory;  // what the pixels take of the run's
+  double read_ms = 0;
+  double decode_ms = 0;
+
+  /// Gives the pixels' memory back.
+  void drop_pixels() noexcept;
+};
+
+/// Reads and decodes an image file as `plan` has it; may wait for its part of `memory`, which must outlive
+/// the picture.
+/// @throws Error, std::bad_alloc
+Picture load_picture(const std::string& path, const Plan& plan, ImageMemory& memory);
+
+/// The picture of a run's only image, loaded by a thread of its own while the model is loaded.
+class EarlyPicture {
+ public:
+  /// Starts at once when `plan`, which must outlive this, has one image to classify and more than one thread.
+  /// Otherwise, or when the system refuses the thread, there is no early picture.
+  explicit EarlyPicture(const Plan& plan);
+
+  /// Waits for the picture, when it is that of `path`; it can be taken once. Must outlive what it gives.
+  /// @throws as load_picture
+  std::optional<Picture> take(const std::string& path);
+
+ private:
+  ImageMemory memory_{1};
+  std::string path_;
+  std::future<Picture> picture_;  // ends before what the thread works with
+};
+
+}  // namespace mnv2::app
