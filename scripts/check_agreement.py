@@ -7,10 +7,6 @@ model file. Both see only the image files. Exits with 1 where they disagree.
 
 from __future__ import annotations
 
-if __name__ == "__main__":
-    import mnv2_interpreter
-    mnv2_interpreter.need("torch", "torchvision", "PIL")
-
 import argparse
 import csv
 import json
@@ -20,6 +16,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, Sequence
+
+from mnv2.interpreter import need
 
 ROOT = Path(__file__).resolve().parent.parent
 LOGIT_TOLERANCE = 1e-4  # of the largest |logit|, the contract of the engine
@@ -67,7 +65,7 @@ def torch_logits(checkpoint: Path, images: Sequence[Path]) -> list:
     from PIL import Image
     from torchvision import transforms
 
-    from mnv2_checkpoint import load_checkpoint
+    from mnv2.convert.checkpoint import load_checkpoint
 
     state = {name: torch.from_numpy(values) for name, values in load_checkpoint(checkpoint).tensors.items()}
     network = torchvision.models.mobilenet_v2(num_classes=state["classifier.1.weight"].shape[0])
@@ -114,6 +112,8 @@ def compare(records: Sequence[dict], logits: Sequence, truth: Sequence[Optional[
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     options = parse_arguments(arguments)
+    if arguments is None:
+        need("torch", "torchvision", "PIL")
     images = list_images(options.images)
     truth: list[Optional[int]] = [None] * len(images)
     if options.truth:

@@ -72,7 +72,7 @@ choose_weights() {
 model_is_current() {
   [[ -f $model ]] || return 1
   local part
-  for part in "$root"/scripts/convert_torchvision.py "$root"/scripts/mnv2_*.py; do
+  for part in "$root"/scripts/convert_torchvision.py "$root"/scripts/mnv2/convert/*.py; do
     [[ $model -nt $part ]] || return 1
   done
   local wanted="torchvision MobileNet_V2_Weights.${weights#MobileNet_V2_Weights.}"

@@ -5,13 +5,10 @@ No time is held against a limit: only what must be true on any machine, however 
 
 import json
 import math
-import os
 import subprocess
-import sys
 import unittest
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from test_cli import MAKE_MODEL, Case, parse
+from support.cli import MAKE_MODEL, Case, parse
 
 SHORT = ("--bench", "--bench-seconds", "0.02")
 STATISTICS = ("min_ms", "p50_ms", "p90_ms", "p95_ms", "p99_ms", "max_ms")

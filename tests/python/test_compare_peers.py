@@ -25,15 +25,9 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-import compare_peers  # noqa: E402
-import mnv2_peers_cold as cold  # noqa: E402
-import mnv2_peers_contestants as contestants  # noqa: E402
-import mnv2_peers_inference as inference  # noqa: E402
-import mnv2_peers_machine as machine  # noqa: E402
-import mnv2_peers_protocol as protocol  # noqa: E402
-import mnv2_peers_report as report  # noqa: E402
-from mnv2_peers_chart import Bar, Group, draw_chart  # noqa: E402
-from mnv2_peers_statistics import Measured, largest_difference, quantile, summarise  # noqa: E402
+from mnv2.peers import cold, command, contestants, inference, machine, protocol, report  # noqa: E402
+from mnv2.peers.chart import Bar, Group, draw_chart  # noqa: E402
+from mnv2.peers.statistics import Measured, largest_difference, quantile, summarise  # noqa: E402
 
 # Arguments: behaviour, log file. Logits are the sum of the image and 1, or nearly so; a run takes 1 ms per command so far.
 FAKE_WORKER = """
@@ -375,7 +369,7 @@ class CommandLine(FolderCase):
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             try:
-                status = compare_peers.main([str(argument) for argument in arguments])
+                status = command.main([str(argument) for argument in arguments])
             except SystemExit as end:
                 status = int(end.code or 0)
         return status, out.getvalue(), err.getvalue()
@@ -431,7 +425,7 @@ class RealRun(FolderCase):
         checkpoint = Path(os.environ["MNV2_SHARED_DIR"]) / "weights" / "mobilenet_v2.pth"
         model = self.convert(checkpoint)
         # What --install fetched for real use serves here too.
-        modules = compare_peers.parse_arguments([]).cache / "node_modules"
+        modules = command.parse_arguments([]).cache / "node_modules"
         paths = os.pathsep.join(filter(None, [str(modules), os.environ.get("NODE_PATH")]))
         done = self.compare("--model", model, "--checkpoint", checkpoint, "--json", self.folder / "r.json",
                             "--chart", self.folder / "r.svg", environment={"NODE_PATH": paths})

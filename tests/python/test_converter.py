@@ -7,7 +7,7 @@ import sys
 import unittest
 from typing import Any
 
-from converter_support import (RUN_NETWORK, SHARED, TOLERANCE, ConverterCase, EngineCase, forward, np, parse_model_file,
+from support.converter import (RUN_NETWORK, SHARED, TOLERANCE, ConverterCase, EngineCase, forward, np, parse_model_file,
                                random_network, strides_of, torch)
 from torchvision.models import MobileNetV2
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Callable
 from unittest import mock
 
-from converter_support import ConverterCase, np, parse_model_file, random_network, state, torch, NETWORK
+from support.converter import ConverterCase, np, parse_model_file, random_network, state, torch, NETWORK
 
 
 class Exploit:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from converter_support import (ROOT, ConverterCase, convert_torchvision, mnv2_convert, parse_model_file, random_network,
+from support.converter import (ROOT, ConverterCase, conversion, parse_model_file, random_network,
                                state)
 
 THOUSAND = random_network(2, width_mult=0.1)  # 1000 classes
@@ -92,10 +92,11 @@ class PublishedWeights(ConverterCase):
                                   "std": [0.229, 0.224, 0.225], "interpolation": "bilinear"})
 
     def test_as_torchvision_says(self) -> None:
+        from mnv2.convert.published import WEIGHTS, parse_weights
         from torchvision.models import MobileNet_V2_Weights
 
         for name, weights in MobileNet_V2_Weights.__members__.items():
-            ours = convert_torchvision.WEIGHTS[convert_torchvision.parse_weights(name)]
+            ours = WEIGHTS[parse_weights(name)]
             self.assertEqual((ours.url, [ours.resize]), (weights.url, weights.transforms().resize_size))
             self.assertEqual(weights.transforms().crop_size, [224])
 
@@ -132,7 +133,7 @@ class Output(ConverterCase):
 
     def test_what_was_written_is_compared(self) -> None:
         path = self.save(state())
-        write = mnv2_convert.write_model_file
+        write = conversion.write_model_file
         for spoil in (lambda metadata, tensors: tensors["head.bias"].__setitem__(3, 7.0),
                       lambda metadata, tensors: metadata.__setitem__("source", "?"),
                       lambda metadata, tensors: tensors.__setitem__("head.weight", tensors["head.weight"].reshape(-1)),
@@ -142,7 +143,7 @@ class Output(ConverterCase):
                 spoil(metadata, tensors)
                 write(target, metadata, tensors)
 
-            with mock.patch.object(mnv2_convert, "write_model_file", spoiled):
+            with mock.patch.object(conversion, "write_model_file", spoiled):
                 self.assert_refused(path, "read back other")
 
     def test_nothing_half_written(self) -> None:

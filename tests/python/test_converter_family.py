@@ -9,10 +9,10 @@ import sys
 import unittest
 from typing import Any, Callable, Optional
 
-import converter_networks as nets
-from converter_support import RUN_NETWORK, EngineCase, forward, nn, parse_model_file, randomise, torch
+from support import converter_networks as nets
+from support.converter import RUN_NETWORK, EngineCase, forward, nn, parse_model_file, randomise, torch
 
-from mnv2_known_layouts import LAYOUTS
+from mnv2.convert.known_layouts import LAYOUTS
 
 CONFIGURATIONS = 20  # of each layout
 WIDTHS = (0.1, 0.25, 0.35, 0.5)

@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 from unittest import mock
 
-import converter_networks as nets
-from converter_support import (RUN_NETWORK, EngineCase, F, convert_torchvision, forward, mnv2_convert, nn, parse_model_file,
+from support import converter_networks as nets
+from support.converter import (RUN_NETWORK, EngineCase, F, convert_torchvision, forward, conversion, nn, parse_model_file,
                                random_network, randomise, torch)
 from torchvision.models import mobilenet_v3_small, resnet18
 from torchvision.models.quantization import mobilenet_v2 as quantisable
@@ -242,14 +242,14 @@ class Modules(EngineCase):
         self.assert_refused(self.save(small.state_dict()), "holds quantised tensors; convert the float network instead")
 
     def test_the_written_file_is_what_is_compared(self) -> None:
-        real = mnv2_convert.fold
+        real = conversion.fold
 
         def spoiled(*arguments: Any) -> dict[str, Any]:
             folded = real(*arguments)
             folded["blocks.7.depthwise.bias"] = folded["blocks.7.depthwise.bias"] + 0.1
             return folded
 
-        with mock.patch.object(mnv2_convert, "fold", spoiled):
+        with mock.patch.object(conversion, "fold", spoiled):
             self.refused("the converted layers give other outputs than the module",
                          random_network(5, width_mult=0.1, num_classes=3))
 

@@ -1,7 +1,7 @@
 """Every image of the corpus has the outcome that its manifest asks for, and real photos decode as Pillow decodes them.
 
 MNV2_DECODE_TOOL names the program that decodes, MNV2_SHARED_DIR the folder with corpus/ and images/; the test of the
-whole program needs what test_cli.py needs. Exit status 77: there is no corpus.
+whole program needs what support/cli.py needs. Exit status 77: there is no corpus.
 """
 
 import csv
@@ -13,8 +13,7 @@ import sys
 import tempfile
 import unittest
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from test_cli import Case
+from support.cli import Case
 
 MAX_CPU_MS = 2000.0  # what one file may cost before it counts as hanging
 MAX_CPU_S = 10.0  # what all files may cost in one run of the program

@@ -1,6 +1,6 @@
 """The C header from another language: Python's ctypes on the shared library, against the program.
 
-MNV2_SHARED_LIBRARY names the library; library_support.py says what else is needed.
+MNV2_SHARED_LIBRARY names the library; support/library.py says what else is needed.
 """
 
 import ctypes
@@ -13,8 +13,7 @@ import threading
 import unittest
 from ctypes import POINTER, byref, c_char_p, c_float, c_int, c_ssize_t, c_uint8, c_void_p
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from library_support import CLASSES, TIMEOUT, make_model, make_pixels, program_answer, write_png
+from support.library import CLASSES, TIMEOUT, make_model, make_pixels, program_answer, write_png
 
 LIBRARY = os.environ["MNV2_SHARED_LIBRARY"]
 (OK, INVALID_ARGUMENT, FILE_NOT_FOUND, FILE_UNREADABLE, INVALID_MODEL, UNSUPPORTED_ISA, TOO_LARGE,

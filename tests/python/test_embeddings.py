@@ -1,6 +1,6 @@
 """--embeddings: the array and its index, read by hand, with NumPy, and compared with PyTorch's where it is to be had.
 
-Needs what test_cli.py needs.
+Needs what support/cli.py needs.
 """
 
 import os
@@ -12,9 +12,8 @@ import subprocess
 import sys
 import unittest
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from output_support import OutputCase, rows_of
-from test_cli import MAKE_MODEL, TIMEOUT
+from support.cli import MAKE_MODEL, TIMEOUT
+from support.output import OutputCase, rows_of
 
 try:
     import numpy

@@ -1,6 +1,6 @@
 """What a signal leaves, whenever it comes: outputs are put in place if, and only if, the exit status is not its own.
 
-Needs what test_cli.py needs.
+Needs what support/cli.py needs.
 """
 
 import os
@@ -10,9 +10,8 @@ import subprocess
 import sys
 import unittest
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from output_support import MessagePipe, OutputCase
-from test_cli import PROGRAM, TIMEOUT, parse
+from support.cli import PROGRAM, TIMEOUT, parse
+from support.output import MessagePipe, OutputCase
 
 OLD = b"what was there before"
 

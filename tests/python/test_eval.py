@@ -6,11 +6,9 @@ The references are the records of an ordinary run, counted here.
 import csv
 import os
 import subprocess
-import sys
 import unittest
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from test_cli import CLASSES, PROGRAM, Case, parse
+from support.cli import CLASSES, PROGRAM, Case, parse
 
 
 class Eval(Case):

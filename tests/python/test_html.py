@@ -12,14 +12,12 @@ import shutil
 import signal
 import struct
 import subprocess
-import sys
 import tempfile
 import time
 import unittest
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from readme_commands import code_block
-from test_cli import CLASSES, MAKE_IMAGE, PROGRAM, Case, parse
+from support.cli import CLASSES, MAKE_IMAGE, PROGRAM, Case, parse
+from support.readme import code_block
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 BROWSER_TIMEOUT = 600  # seconds: a browser on a busy machine

@@ -1,5 +1,5 @@
 """Hostile and changing files through the whole program: a record for each, soon and in little memory, and every other
-image classified. Needs what test_cli.py needs.
+image classified. Needs what support/cli.py needs.
 """
 
 import os
@@ -13,7 +13,7 @@ import time
 import unittest
 import zlib
 
-from test_cli import PROGRAM, TIMEOUT, Case, parse, png_bytes
+from support.cli import PROGRAM, TIMEOUT, Case, parse, png_bytes
 
 SANITIZED = bool(os.environ.get("MNV2_SANITIZE"))
 MAX_SECONDS = 2.0  # of CPU time a file

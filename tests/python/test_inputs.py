@@ -13,7 +13,7 @@ import sys
 import unittest
 import zlib
 
-from test_cli import PROGRAM, TIMEOUT, Case, parse
+from support.cli import PROGRAM, TIMEOUT, Case, parse
 
 
 def grey_png(side):

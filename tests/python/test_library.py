@@ -1,6 +1,6 @@
 """The installed library: what is in it, its headers, and projects of others that use it from where it was moved to.
 
-MNV2_BUILD is the build to install, MNV2_CXX its compiler; library_support.py says what else is needed. C is compiled
+MNV2_BUILD is the build to install, MNV2_CXX its compiler; support/library.py says what else is needed. C is compiled
 with $CC or cc.
 """
 
@@ -10,13 +10,11 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
 import unittest
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from library_support import float32, make_model, make_pixels, program_answer, run, write_png, write_ppm
-from readme_commands import code_block
+from support.library import float32, make_model, make_pixels, program_answer, run, write_png, write_ppm
+from support.readme import code_block
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = os.environ["MNV2_BUILD"]

@@ -14,9 +14,8 @@ import sys
 import time
 import unittest
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from readme_commands import code_block
-from test_cli import TIMEOUT, Case
+from support.cli import TIMEOUT, Case
+from support.readme import code_block
 
 SHARE = pathlib.Path(os.environ["MNV2_SHARE"])
 MAN_PAGE = SHARE / "man/man1/mnv2-classify.1"

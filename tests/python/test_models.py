@@ -1,4 +1,4 @@
-"""Models by name: --model NAME, --list-models, and the model that comes with the program. Needs what test_cli.py needs."""
+"""Models by name: --model NAME, --list-models, and the model that comes with the program. Needs what support/cli.py needs."""
 
 import os
 import shutil
@@ -7,8 +7,7 @@ import sys
 import unittest
 from pathlib import Path
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from test_cli import CLASSES, MAKE_MODEL, PROGRAM, TIMEOUT, Case, parse
+from support.cli import CLASSES, MAKE_MODEL, PROGRAM, TIMEOUT, Case, parse
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT / "models"

@@ -7,7 +7,7 @@ import itertools
 import sys
 import unittest
 
-from converter_support import RUN_NETWORK, TOLERANCE, EngineCase, np, random_network, torch
+from support.converter import RUN_NETWORK, TOLERANCE, EngineCase, np, random_network, torch
 
 WIDTHS = (0.1, 0.25, 0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 SIZES = (96, 128, 160, 192, 224, 225, 299)  # pixels

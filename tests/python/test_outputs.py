@@ -1,6 +1,6 @@
 """CSV, --min-prob and --output: what is written, where, and what can go wrong there.
 
-Records are compared with those of a plain run to stdout. Needs what test_cli.py needs.
+Records are compared with those of a plain run to stdout. Needs what support/cli.py needs.
 """
 
 import fcntl
@@ -16,9 +16,8 @@ import threading
 import time
 import unittest
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from output_support import OutputCase, rows_of
-from test_cli import CLASSES, PROGRAM, TIMEOUT, parse
+from support.cli import CLASSES, PROGRAM, TIMEOUT, parse
+from support.output import OutputCase, rows_of
 
 
 class Csv(OutputCase):

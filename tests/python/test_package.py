@@ -131,7 +131,7 @@ class Packages(unittest.TestCase):
         """Of a start with MobileNetV2, as the launcher of compare_peers.py measures it: this process is too large to."""
         model = self.folder / "full.safetensors"
         run(os.environ["MNV2_MAKE_MODEL"], "--full", "--classes", "1000", model)
-        launcher = ROOT / "scripts/mnv2_peers_launcher.py"
+        launcher = ROOT / "scripts/mnv2/peers/workers/launcher.py"
         program = self.unpacked() / "usr/bin/mnv2-classify"
         for threads in (1, 2):
             answer = run(sys.executable, "-I", "-S", launcher, os.devnull, self.folder / "stderr", program, "-m", model, "-t",

@@ -7,13 +7,11 @@ import re
 import select
 import struct
 import subprocess
-import sys
 import termios
 import time
 import unittest
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from test_cli import MAKE_IMAGE, PROGRAM, TIMEOUT, Case
+from support.cli import MAKE_IMAGE, PROGRAM, TIMEOUT, Case
 
 ERASE = "\r\x1b[K"
 

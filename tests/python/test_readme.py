@@ -1,18 +1,15 @@
 """Every command with build/mnv2-classify that the README shows, run in the README's order in a folder that has what it names.
 
-Needs what test_cli.py needs.
+Needs what support/cli.py needs.
 """
 
-import os
 import re
 import shutil
 import subprocess
-import sys
 import unittest
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from readme_commands import README
-from test_cli import CLASSES, MAKE_IMAGE, MAKE_MODEL, PROGRAM, TIMEOUT, Case, parse
+from support.cli import CLASSES, MAKE_IMAGE, MAKE_MODEL, PROGRAM, TIMEOUT, Case, parse
+from support.readme import README
 
 COMMAND = re.compile(r"^    (?:\$ )?(build/mnv2-classify .*)$", re.M)
 

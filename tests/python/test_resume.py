@@ -1,6 +1,6 @@
 """--resume: whatever an earlier run left, the file ends with the bytes of one whole run.
 
-Needs what test_cli.py needs.
+Needs what support/cli.py needs.
 """
 
 import fcntl
@@ -11,9 +11,8 @@ import subprocess
 import sys
 import unittest
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from output_support import OutputCase
-from test_cli import TIMEOUT
+from support.cli import TIMEOUT
+from support.output import OutputCase
 
 
 class Resume(OutputCase):

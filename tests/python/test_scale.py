@@ -10,8 +10,8 @@ import subprocess
 import sys
 import unittest
 
-from output_support import OutputCase
-from test_cli import PROGRAM, TIMEOUT, parse, png_bytes
+from support.cli import PROGRAM, TIMEOUT, parse, png_bytes
+from support.output import OutputCase
 
 FILES = 5_000 if os.environ.get("MNV2_SANITIZE") else 10_000
 PEAK_BYTES = 300e6

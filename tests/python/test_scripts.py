@@ -138,21 +138,34 @@ class Interpreter(unittest.TestCase):
     def test_another_one_takes_over(self) -> None:
         if any(importlib.util.find_spec(name) is None for name in ("torch", "torchvision", "PIL")):
             self.skipTest(f"{sys.executable} lacks the modules too")
-        for script in ("convert_torchvision.py", "check_agreement.py"):
-            result = run(self.bare_python(), SCRIPTS / script, "--help", env={**os.environ, "PYTHON": sys.executable})
-            self.assertEqual((result.returncode, result.stderr), (0, ""))
-            self.assertIn(f"usage: {script}", result.stdout)
+        for script, *arguments in (("convert_torchvision.py", "--checkpoint", "nowhere.pth", "--output", "x"),
+                                   ("check_agreement.py", "--checkpoint", "nowhere.pth", "x.jpg")):
+            result = run(self.bare_python(), SCRIPTS / script, *arguments, env={**os.environ, "PYTHON": sys.executable})
+            self.assertEqual((result.returncode, result.stdout), (1, ""))
+            self.assertIn("nowhere.pth", result.stderr)
+            self.assertNotIn(" has no module ", result.stderr)
 
     def test_none_has_them(self) -> None:
         bare = self.bare_python()
-        for script, package in (("convert_torchvision.py", "python3-torch"), ("check_agreement.py", "python3-pil"),
-                                ("train.py", "python3-matplotlib"), ("make_figures.py", "python3-qrcode")):
+        for script, package, *arguments in (("convert_torchvision.py", "python3-torch", "--output", "x"),
+                                            ("check_agreement.py", "python3-pil", "x.jpg"),
+                                            ("train.py", "python3-matplotlib", "a", "b"),
+                                            ("make_figures.py", "python3-qrcode", "x")):
             for python, said in ((bare, " has no module "), ("/nowhere/python", "/nowhere/python does not start: No such file")):
-                result = run(bare, SCRIPTS / script, "--help", env={**os.environ, "PYTHON": str(python)})
+                result = run(bare, SCRIPTS / script, *arguments, env={**os.environ, "PYTHON": str(python)})
                 self.assertEqual((result.returncode, result.stdout, result.stderr.count("\n")), (1, "", 1), result.stderr)
                 self.assertTrue(result.stderr.startswith(f"{script}: "), result.stderr)
                 self.assertIn(said, result.stderr)
                 self.assertRegex(result.stderr, f"apt-get install .*{package}")
+
+
+    def test_help_needs_nothing_installed(self) -> None:
+        commands = sorted(path for path in SCRIPTS.glob("*.py") if os.access(path, os.X_OK))
+        self.assertGreaterEqual(len(commands), 7)
+        for command in commands:
+            result = run(self.bare_python(), command, "--help", env={**os.environ, "PYTHON": "/nowhere/python"})
+            self.assertEqual((result.returncode, result.stderr), (0, ""), command)
+            self.assertRegex(result.stdout, f"^[Uu]sage: {command.name}")
 
 
 class Quickstart(unittest.TestCase):

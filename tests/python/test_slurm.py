@@ -12,8 +12,8 @@ import sys
 import time
 import unittest
 
-from readme_commands import code_block
-from test_recipes import SECTION, RecipeCase
+from support.readme import code_block
+from support.recipes import SECTION, RecipeCase
 
 SKIPPED = 77
 START_SECONDS = 60  # for the daemons to find each other

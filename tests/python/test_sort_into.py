@@ -1,4 +1,4 @@
-"""--sort-into: each image into a folder for its class, and none moved or replaced. Needs what test_cli.py needs."""
+"""--sort-into: each image into a folder for its class, and none moved or replaced. Needs what support/cli.py needs."""
 
 import json
 import os
@@ -8,9 +8,8 @@ import shutil
 import sys
 import unittest
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from output_support import OutputCase
-from test_cli import CLASSES, TIMEOUT
+from support.cli import CLASSES, TIMEOUT
+from support.output import OutputCase
 
 
 class Sort(OutputCase):

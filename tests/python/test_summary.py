@@ -12,11 +12,12 @@ import tempfile
 import unittest
 from pathlib import Path
 
-import converter_networks as nets
-from converter_support import nn, torch
+from support import converter_networks as nets
+from support.converter import nn, torch
 from torchvision.models import mobilenet_v2
 
-from mnv2_convert import PreprocessingWishes, convert
+from mnv2.convert.module import convert
+from mnv2.convert.preprocessing import PreprocessingWishes
 
 PROGRAM = os.environ["MNV2_PROGRAM"]
 

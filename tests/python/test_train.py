@@ -37,15 +37,16 @@ except ImportError as error:
     print(f"SKIPPED: {error}")
     sys.exit(77)
 try:
-    import make_figures
-    NO_FIGURES = make_figures.missing()
+    from mnv2.figures.make import CHARTS, CODES, PAGES, missing
+    NO_FIGURES = missing()
 except ImportError as error:
     NO_FIGURES = str(error)
 
-import train as train_script
-from mnv2_figures_styles import SPLITS, shared_entries
-from mnv2_train_data import Augmentation, Sizes
-from readme_commands import code_block
+from mnv2.figures.kinds import KINDS
+from mnv2.figures.styles import SPLITS, shared_entries
+from mnv2.train import command as train_command
+from mnv2.train.data import Augmentation, Sizes
+from support.readme import code_block
 
 CLASSES = ("disc", "frame", "two_bars")
 SMALL = ["--width", "0.1", "--input-size", "32", "--epochs", "2", "--batch", "8", "--threads", "1",
@@ -90,7 +91,7 @@ def refused(*arguments: str) -> str:
     """train.py to a bad end, in this process, for it takes long to load PyTorch: the message."""
     said = io.StringIO()
     with contextlib.redirect_stderr(said):
-        status = train_script.main(arguments)
+        status = train_command.main(arguments)
     assert status == 1, (arguments, said.getvalue())
     return said.getvalue()
 
@@ -188,7 +189,7 @@ class Training(unittest.TestCase):
                                (["--input-size", "64", "--resize", "63"], "--resize: 63, expected at least the input")):
             said = io.StringIO()
             with contextlib.redirect_stderr(said), self.assertRaises(SystemExit) as ended:
-                train_script.main([str(self.shapes), str(self.folder / "unmade"), *flags])
+                train_command.main([str(self.shapes), str(self.folder / "unmade"), *flags])
             self.assertEqual(ended.exception.code, 2)
             self.assertIn(message, said.getvalue())
         never = str(self.folder / "unmade")
@@ -239,7 +240,8 @@ class Figures(unittest.TestCase):
             every, some = Path(folder, "every"), Path(folder, "some")
             self.draw(every, "--train", "2", "--val", "1", "--test", "1", "--processes", "1")
             self.draw(some, "--train", "1", "--val", "1", "--test", "0", "--kinds", "diagram,table", "--processes", "2")
-            self.assertEqual({path.name for path in (every / "test").iterdir()}, set(make_figures.KINDS))
+            self.assertEqual({path.name for path in (every / "test").iterdir()}, {*CHARTS, *CODES, *PAGES})
+            self.assertEqual(KINDS, tuple(sorted((*CHARTS, *CODES, *PAGES), key=str.lower)))
             drawn = [path.relative_to(some) for path in sorted(some.rglob("*")) if path.is_file()]
             self.assertEqual(len(drawn), 2 * 2)
             for path in drawn:
@@ -281,7 +283,7 @@ class Figures(unittest.TestCase):
             run = subprocess.run([PROGRAM, "-m", str(MODELS / "figure-kinds.safetensors"), "--eval", "-f", "json",
                                   str(Path(folder, "few/test"))], capture_output=True, check=True, timeout=TIMEOUT)
         report = json.loads(run.stdout)
-        self.assertEqual(report["images"], 5 * len(make_figures.KINDS))
+        self.assertEqual(report["images"], 5 * len(KINDS))
         self.assertAlmostEqual(100 * report["top1"], told, delta=7)
 
     def test_the_test_images_have_other_styles(self) -> None:
@@ -334,7 +336,7 @@ class Parts(unittest.TestCase):
         self.assertTrue(2 <= negatives <= 20, negatives)
 
     def test_the_progress_bar_is_for_terminals(self) -> None:
-        code = "from mnv2_progress import progress; print(sum(progress(range(5), 5, 'epoch 7')))"
+        code = "from mnv2.progress import progress; print(sum(progress(range(5), 5, 'epoch 7')))"
         host, terminal = pty.openpty()
         try:
             for stderr in (terminal, subprocess.PIPE):

@@ -1,0 +1,1 @@
+"""What the commands in scripts/ are made of; see each package."""

@@ -1,0 +1,94 @@
+"""From recognised tensors to a model file on the disk: what all ways of converting share."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Mapping, Optional, Sequence, Union
+
+import numpy as np
+
+from mnv2.convert.architecture import Architecture, ConversionError, Preprocessing, make_metadata
+from mnv2.convert.fold import count_source_parameters, fold
+from mnv2.convert.labels import LabelsError, imagenet_labels, read_labels
+from mnv2.convert.layouts import Recognised
+from mnv2.convert.model_file import read_model_file, write_model_file
+
+# Looks at the model file before it gets its name; raises ConversionError when it is not what it should be.
+Check = Callable[[dict[str, str], dict[str, np.ndarray]], None]
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What was written."""
+
+    output: Path
+    bytes: int
+    parameters: int
+    recognised: Recognised
+    preprocessing: Preprocessing
+    labels: Optional[list[str]]
+
+    @property
+    def architecture(self) -> Architecture:
+        return self.recognised.architecture
+
+
+def find_labels(labels: Union[None, Path, Sequence[str]], classes: int) -> Optional[list[str]]:
+    """The names of a file or list; without either ImageNet's for 1000 classes, where torchvision has them."""
+    if labels is not None and classes == 0:
+        raise LabelsError("labels for a network that has no classifier, which gives features and no classes")
+    if labels is None:
+        return imagenet_labels() if classes == 1000 else None
+    if isinstance(labels, (str, Path)):
+        return read_labels(Path(labels), classes)
+    if len(labels) != classes or not all(isinstance(label, str) and label for label in labels):
+        raise LabelsError(f"{len(labels)} labels, expected {classes} names, one per class")
+    return list(labels)
+
+
+def check_output(output: Path, checkpoint: Optional[Path] = None) -> None:
+    """Refuses what the written file must not replace: above all a device such as /dev/null, when root runs this."""
+    if output.is_dir():
+        raise ConversionError(f"{output}: --output is a directory, expected the name of a file")
+    if not output.parent.is_dir():
+        raise ConversionError(f"{output}: there is no directory {output.parent} to write to")
+    if output.exists() and not output.is_file():
+        raise ConversionError(f"{output}: --output is no regular file")
+    if checkpoint is not None and output.exists() and checkpoint.exists() and output.samefile(checkpoint):
+        raise ConversionError(f"{output}: --output is the checkpoint itself")
+
+
+def write_network(output: Path, tensors: Mapping[str, np.ndarray], recognised: Recognised,
+                  preprocessing: Preprocessing, labels: Optional[list[str]], source: str,
+                  source_sha256: Optional[str] = None, check: Optional[Check] = None) -> Converted:
+    """Folds `tensors` and writes the model file. Raises ConversionError."""
+    folded = fold(tensors, recognised)
+    recognised = count_source_parameters(tensors, recognised)
+    metadata = make_metadata(recognised.architecture, preprocessing, labels, source, source_sha256)
+    size = _write_checked(output, metadata, folded, check)
+    return Converted(output, size, sum(tensor.size for tensor in folded.values()), recognised, preprocessing, labels)
+
+
+def _write_checked(output: Path, metadata: dict[str, str], tensors: dict[str, np.ndarray],
+                   check: Optional[Check]) -> int:
+    """Writes a temporary file beside `output`, reads it back, compares, and renames it. Returns its size in bytes."""
+    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
+    try:
+        write_model_file(temporary, metadata, tensors)
+        read_metadata, read_tensors = read_model_file(temporary)
+        if read_metadata != metadata or list(read_tensors) != list(tensors):
+            raise ConversionError(f"{temporary}: read back other metadata or tensors than written")
+        for name, tensor in tensors.items():
+            if read_tensors[name].shape != tensor.shape or not np.array_equal(read_tensors[name], tensor):
+                raise ConversionError(f"{temporary}: {name}: read back other values than written")
+        if check is not None:
+            check(read_metadata, read_tensors)
+        size = temporary.stat().st_size
+        os.replace(temporary, output)
+        return size
+    except OSError as error:
+        raise ConversionError(f"{output}: cannot write: {error.strerror or error}") from None
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,77 @@
+"""Folds BatchNorm into the layer before it, in float64."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Mapping
+
+import numpy as np
+
+from mnv2.convert.architecture import ConversionError, Layer
+from mnv2.convert.layouts import Origin, Recognised
+
+
+class FoldError(ConversionError):
+    """Weights that no network can run with; names the tensor."""
+
+
+def fold(tensors: Mapping[str, np.ndarray], recognised: Recognised) -> dict[str, np.ndarray]:
+    """The tensors of the model file, float32, in order of execution.
+
+    y = (conv(x) - mean) / sqrt(var + eps) * gamma + beta is one convolution with weight * scale and a bias.
+    Raises FoldError for a value that is not finite, before or after, and for a negative variance.
+    """
+    folded: dict[str, np.ndarray] = {}
+    for name, layer in recognised.architecture.layers():
+        weight, bias = _fold_layer(tensors, recognised.origins[name])
+        weight = weight.reshape(layer.weight_shape())  # a linear layer may have been a 1x1 convolution
+        for part, values in (("weight", weight), ("bias", bias)):
+            with np.errstate(over="ignore"):
+                single = values.astype(np.float32)
+            _check_finite(f"{name}.{part} with BatchNorm folded in", single)
+            folded[f"{name}.{part}"] = single
+        assert bias.shape == (layer.out_channels,)
+    return folded
+
+
+def count_source_parameters(tensors: Mapping[str, np.ndarray], recognised: Recognised) -> Recognised:
+    """`recognised` with each layer's trainable parameters as PyTorch counts them: weight, bias, BatchNorm's two."""
+    def counted(name: str, layer: Layer) -> Layer:
+        origin = recognised.origins[name]
+        parts = [f"{origin.conv}.weight", f"{origin.conv}.bias"]
+        if origin.bn is not None:
+            parts += [f"{origin.bn}.weight", f"{origin.bn}.bias"]
+        return replace(layer, source_parameters=sum(tensors[part].size for part in parts if part in tensors))
+
+    layers = {name: counted(name, layer) for name, layer in recognised.architecture.layers()}
+    architecture = recognised.architecture
+    blocks = tuple(replace(block, expand=layers.get(f"blocks.{i}.expand"), depthwise=layers[f"blocks.{i}.depthwise"],
+                           project=layers[f"blocks.{i}.project"]) for i, block in enumerate(architecture.blocks))
+    return replace(recognised, architecture=replace(architecture, stem=layers["stem"], blocks=blocks,
+                                                    head=layers.get("head"), classifier=layers.get("classifier")))
+
+
+def _fold_layer(tensors: Mapping[str, np.ndarray], origin: Origin) -> tuple[np.ndarray, np.ndarray]:
+    """Weight and bias in float64."""
+    def finite(name: str) -> np.ndarray:
+        _check_finite(name, tensors[name])
+        return tensors[name]
+
+    weight = finite(f"{origin.conv}.weight")
+    bias = finite(f"{origin.conv}.bias") if f"{origin.conv}.bias" in tensors else np.zeros(weight.shape[0])
+    if origin.bn is None:
+        return weight, bias
+    gamma, beta, mean, variance = (finite(f"{origin.bn}.{part}")
+                                   for part in ("weight", "bias", "running_mean", "running_var"))
+    if (variance < 0).any():
+        raise FoldError(f"{origin.bn}.running_var has a negative value: {variance.min():g}")
+    if origin.eps == 0 and (variance == 0).any():
+        raise FoldError(f"{origin.bn}.running_var has a zero, which needs an eps above 0")
+    scale = gamma / np.sqrt(variance + origin.eps)
+    return weight * scale.reshape(-1, *[1] * (weight.ndim - 1)), beta + (bias - mean) * scale
+
+
+def _check_finite(name: str, values: np.ndarray) -> None:
+    bad = np.argwhere(~np.isfinite(values))
+    if len(bad):
+        raise FoldError(f"{name} has {len(bad)} values that are not finite, the first at {bad[0].tolist()}")

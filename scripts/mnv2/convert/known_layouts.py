@@ -1,0 +1,180 @@
+"""The layouts that the converter knows, and which of them a checkpoint has.
+
+MobileNetV2 is Sandler et al. 2018 (arXiv 1801.04381), MobileNetV1 Howard et al. 2017 (arXiv 1704.04861). Adding a layout
+is a function that takes its tensors in order of execution, and an entry of LAYOUTS.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Mapping, Optional
+
+from mnv2.convert.architecture import Preprocessing
+from mnv2.convert.block_table import BlockShape, find_separable_table, find_table, table_of_stages
+from mnv2.convert.layouts import BlockForm, ChainReader, Layout, LayoutError, Reading, Recognised, Settings, Tensors, read_layout
+
+if TYPE_CHECKING:
+    import numpy as np
+
+V2_STRIDES = (1, 2, 2, 2, 1, 2, 1)
+TIMM_V1_STRIDES = (1, 2, 2, 2, 2)
+NESTED = BlockForm(expand=("0.0", "0.1"), depthwise=("1.0", "1.1"), project=("2", "3"))
+NESTED_UNEXPANDED = BlockForm(depthwise=("0.0", "0.1"), project=("1", "2"))
+FLAT = BlockForm(expand=("0", "1"), depthwise=("3", "4"), project=("6", "7"))
+FLAT_UNEXPANDED = BlockForm(depthwise=("0", "1"), project=("3", "4"))
+BIASED = BlockForm(expand=("conv_1", "bn_1"), depthwise=("conv_2_dw", "bn_2"), project=("conv_2_pw", "bn_3"))
+SEPARABLE = BlockForm(depthwise=("depthwise.0", "depthwise.1"), project=("pointwise.0", "pointwise.1"))
+TIMM_EXPANDED = BlockForm(expand=("conv_pw", "bn1"), depthwise=("conv_dw", "bn2"), project=("conv_pwl", "bn3"))
+TIMM_SEPARABLE = BlockForm(depthwise=("conv_dw", "bn1"), project=("conv_pw", "bn2"))
+
+
+def _last_index(tensors: Tensors, pattern: str, default: int) -> int:
+    """The highest number that the group of `pattern` matches at the beginning of a name."""
+    matches = (re.match(pattern, name, re.ASCII) for name in tensors.names())
+    return max((int(match[1][:9]) for match in matches if match), default=default)
+
+
+def _read_torchvision(chain: ChainReader) -> Reading:
+    chain.stem("features.0.0", "features.0.1")
+    last = _last_index(chain.tensors, r"features\.(\d+)\.conv\.", 1)
+    for index in range(1, last + 1):
+        prefix = f"features.{index}.conv"
+        chain.block(prefix, NESTED_UNEXPANDED if chain.tensors.is_filter(f"{prefix}.0.0.weight") else NESTED)
+    chain.head(f"features.{last + 1}.0", f"features.{last + 1}.1")
+    chain.classifier("classifier.1")
+    return Reading("mobilenet_v2", lambda: find_table(chain.stem_channels, chain.blocks, chain.features))
+
+
+def _read_flat(chain: ChainReader) -> Reading:
+    chain.stem("features.0", "features.1")
+    last = _last_index(chain.tensors, r"features\.(\d+)\.conv\.", 3)
+    for index in range(3, last + 1):
+        prefix = f"features.{index}.conv"
+        chain.block(prefix, FLAT_UNEXPANDED if chain.tensors.is_filter(f"{prefix}.0.weight") else FLAT)
+    chain.head(f"features.{last + 1}", f"features.{last + 2}")
+    chain.classifier("classifier.1")
+    return Reading("mobilenet_v2", lambda: find_table(chain.stem_channels, chain.blocks, chain.features))
+
+
+def _read_biased(chain: ChainReader) -> Reading:
+    chain.biased = True
+    chain.stem("layer_1_conv", None)
+    stages = [[chain.block("layer_2_bottleneck", BIASED)]]
+    for number in range(3, 8):
+        prefix = f"layer_{number}_bottleneck"
+        last = _last_index(chain.tensors, prefix + r"\.(\d+)\.", 0)
+        stages.append([chain.block(f"{prefix}.{index}", BIASED) for index in range(last + 1)])
+    chain.head("layer_8_conv", None)
+    chain.classifier("layer_10_conv", convolution=True)
+    return Reading("mobilenet_v2", lambda: table_of_stages(stages, V2_STRIDES[:-1]),
+                   stem_activated=False, head_activated=False)
+
+
+def _read_features(chain: ChainReader) -> Reading:
+    chain.stem("first_layer.0", "first_layer.1")
+    for index in range(_last_index(chain.tensors, r"layers\.(\d+)\.conv\.", 0) + 1):
+        chain.block(f"layers.{index}.conv", FLAT)
+    chain.head("last_layer.0", "last_layer.1")
+    return Reading("mobilenet_v2", lambda: find_table(chain.stem_channels, chain.blocks, chain.features, truncated=True),
+                   truncated=True)
+
+
+def _read_v1(chain: ChainReader) -> Reading:
+    chain.biased = True
+    chain.stem("bottleneck.0", "bottleneck.1")
+    # Number 2 is the stem's activation where that is a module of its own.
+    first = 2 if "bottleneck.2.depthwise.0.weight" in chain.tensors else 3
+    for index in range(first, _last_index(chain.tensors, r"bottleneck\.(\d+)\.(?:depth|point)wise\.", first) + 1):
+        chain.block(f"bottleneck.{index}", SEPARABLE)
+    chain.classifier("classifier.1")
+    return Reading("mobilenet_v1", lambda: find_separable_table(chain.stem_channels, chain.blocks),
+                   truncated=True, project_activated=True)
+
+
+def _read_timm_stages(chain: ChainReader, separable_only: bool) -> list[list[BlockShape]]:
+    stages: list[list[BlockShape]] = []
+    for stage in range(_last_index(chain.tensors, r"blocks\.(\d+)\.", 0) + 1):
+        last = _last_index(chain.tensors, rf"blocks\.{stage}\.(\d+)\.", 0)
+        stages.append([])
+        for index in range(last + 1):
+            prefix = f"blocks.{stage}.{index}"
+            # "ds" blocks have no bn3 and no conv_pwl; a block that lacks only one of them shall miss it.
+            expanded = f"{prefix}.conv_pwl.weight" in chain.tensors or f"{prefix}.bn3.weight" in chain.tensors
+            form = TIMM_EXPANDED if expanded and not separable_only else TIMM_SEPARABLE
+            stages[-1].append(chain.block(prefix, form))
+    return stages
+
+
+def _read_timm_end(chain: ChainReader) -> None:
+    """The classifier, which timm leaves out when a network is created with num_classes=0."""
+    if any(name.startswith("classifier.") for name in chain.tensors.names()):
+        chain.classifier("classifier")
+
+
+def _read_timm_v2(chain: ChainReader) -> Reading:
+    chain.stem("conv_stem", "bn1")
+    stages = _read_timm_stages(chain, separable_only=False)
+    chain.head("conv_head", "bn2")
+    _read_timm_end(chain)
+    return Reading("mobilenet_v2", lambda: table_of_stages(stages, V2_STRIDES))
+
+
+def _read_timm_v1(chain: ChainReader) -> Reading:
+    chain.stem("conv_stem", "bn1")
+    stages = _read_timm_stages(chain, separable_only=True)
+    if "conv_head.weight" in chain.tensors:  # mobilenetv1_100h
+        chain.head("conv_head", "bn2")
+    _read_timm_end(chain)
+    return Reading("mobilenet_v1", lambda: table_of_stages(stages, TIMM_V1_STRIDES), project_activated=True)
+
+
+_TIMM_NAMES = r"(conv_stem|bn[12]|conv_head|classifier|blocks\.\d+\.\d+\.(conv_pwl?|conv_dw|bn[123]))\.\w+$"
+_HALF = (0.5, 0.5, 0.5)
+LAYOUTS = {layout.name: layout for layout in (
+    Layout("torchvision", "torchvision mobilenet_v2", "features.0.0.weight",
+            r"(features\.\d+\.\d\.\w+|features\.\d+\.conv\.\d\.(\d\.)?\w+|classifier\.1\.\w+)$", _read_torchvision),
+    Layout("flat", "flat mobilenet_v2", "features.0.weight",
+            r"(features\.\d+\.\w+|features\.\d+\.conv\.\d\.\w+|classifier\.1\.\w+)$", _read_flat),
+    Layout("biased", "mobilenet_v2 with biased convolutions", "layer_1_conv.weight",
+            r"layer_\d+_(conv|bottleneck(\.\d+)?\.(conv_1|conv_2_dw|conv_2_pw|bn_[123]))\.\w+$", _read_biased),
+    Layout("features", "mobilenet_v2 of features only", "first_layer.0.weight",
+            r"(first_layer|last_layer|layers\.\d+\.conv)\.\d\.\w+$", _read_features),
+    Layout("mobilenetv1", "mobilenet_v1", "bottleneck.0.weight",
+            r"(bottleneck\.\d+\.((depth|point)wise\.\d\.)?\w+|classifier\.1\.\w+)$", _read_v1),
+    Layout("timm-mobilenetv2", "timm mobilenetv2", "conv_stem.weight", _TIMM_NAMES, _read_timm_v2,
+            Preprocessing(interpolation="bicubic"), 0.875),
+    Layout("timm-mobilenetv1", "timm mobilenetv1", "conv_stem.weight", _TIMM_NAMES, _read_timm_v1,
+            Preprocessing(interpolation="bicubic", mean=_HALF, std=_HALF), 0.875),
+)}
+
+
+def recognise(tensors: Mapping[str, np.ndarray], settings: Settings = Settings(), arch: Optional[str] = None) -> Recognised:
+    """The network that a state_dict holds; `arch` names the entry of LAYOUTS to use whatever the names look like.
+
+    Raises LayoutError naming the tensor that does not fit.
+    """
+    # A fused network has biases in place of its BatchNorms.
+    advice = "" if any(name.endswith(".running_var") for name in tensors) else (
+        "; no BatchNorm is there: if this network was fused, convert it as it was before fuse_model()")
+    layout = LAYOUTS[arch] if arch is not None else _choose(tensors)
+    if layout is None:
+        known = ", ".join(f"{layout.title} ({layout.marker})" for layout in LAYOUTS.values())
+        raise LayoutError(f"no layout that is known; the checkpoint begins with {Tensors(tensors).first()}, expected one of "
+                          f"{known}{advice}")
+    try:
+        return read_layout(layout, tensors, settings)
+    except LayoutError as error:
+        why = "the closest of the known layouts" if arch is None else f"as --arch {arch} wants"
+        raise LayoutError(f"not a {layout.title}, {why}: {error}{advice}") from None
+
+
+def _choose(tensors: Mapping[str, np.ndarray]) -> Optional[Layout]:
+    """The layout that has these names, or the one that most of them are from; None when that is not even half of them."""
+    marked = [layout for layout in LAYOUTS.values() if layout.marker in tensors]
+    if {layout.name for layout in marked} == {"timm-mobilenetv2", "timm-mobilenetv1"}:
+        inverted = any(".conv_pwl." in name for name in tensors)
+        return LAYOUTS["timm-mobilenetv2" if inverted else "timm-mobilenetv1"]
+    matches = {layout.name: sum(bool(re.match(layout.names, name, re.ASCII)) for name in tensors)
+               for layout in marked or LAYOUTS.values()}
+    best = max(matches, key=matches.__getitem__)
+    return LAYOUTS[best] if marked or 2 * matches[best] >= len(tensors) else None

@@ -1,0 +1,226 @@
+"""What recognising a checkpoint needs whatever its layout: taking tensors with a check of their shapes, following the
+chain of layers, and the description of the network that comes out. The layouts themselves are in known_layouts.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Callable, Mapping, Optional, Sequence
+
+from mnv2.convert.architecture import LINEAR, RELU6, Architecture, Block, Clamp, ConversionError, Layer, Preprocessing
+from mnv2.convert.block_table import BlockShape, Row, Table, TableError, check_table
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Shape = tuple[Optional[int], ...]  # None: any number of channels
+BN_EPS = 1e-5  # torch.nn.BatchNorm2d's default
+
+
+class LayoutError(ConversionError):
+    """Tensors that do not make the network; names the first one that does not fit."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a checkpoint does not hold. `rows`: the inverted_residual_setting, None for the published network's."""
+
+    rows: Optional[Sequence[Row]] = None
+    padding: str = "symmetric"
+    activation: Clamp = RELU6
+    bn_eps: float = BN_EPS
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The modules of the checkpoint that one layer is made of: `<conv>.weight`, perhaps `<conv>.bias`, and perhaps a
+    BatchNorm with its eps."""
+
+    conv: str
+    bn: Optional[str]
+    eps: float = BN_EPS
+
+
+@dataclass(frozen=True)
+class BlockForm:
+    """The modules (conv, BatchNorm) of a block's layers, below the block's own name; without `expand` for none."""
+
+    depthwise: tuple[str, str]
+    project: tuple[str, str]
+    expand: Optional[tuple[str, str]] = None
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """An architecture, the origin of each of its layers by name, and the table behind its blocks."""
+
+    architecture: Architecture
+    origins: dict[str, Origin]
+    table: Table
+    layout: "Layout"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way in which people name the tensors of a network.
+
+    `marker` is a tensor that only this layout has, `names`, a regular expression, matches all of its tensors; `read` walks through them.
+    `preprocessing` is what its published weights were made with; `crop_fraction` is crop / resize where it is fixed.
+    """
+
+    name: str
+    title: str
+    marker: str
+    names: str
+    read: Callable[["ChainReader"], "Reading"]
+    preprocessing: Preprocessing = Preprocessing()
+    crop_fraction: Optional[float] = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is peculiar to a layout once its tensors are taken: the table, and where activations are."""
+
+    architecture: str
+    table: Callable[[], Table]
+    truncated: bool = False  # channels scaled without rounding
+    stem_activated: bool = True
+    project_activated: bool = False  # MobileNetV1's blocks: an activation and never a residual connection
+    head_activated: bool = True
+
+
+class Tensors:
+    """Takes tensors out of a state_dict one by one, checking shapes, so that what is left over is known."""
+
+    def __init__(self, tensors: Mapping[str, np.ndarray]) -> None:
+        self._tensors = tensors
+        self._left = dict.fromkeys(tensors)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._tensors
+
+    def names(self) -> list[str]:
+        return list(self._tensors)
+
+    def is_filter(self, name: str) -> bool:
+        """Whether `name` is the weight of a 3x3 convolution."""
+        return name in self._tensors and self._tensors[name].shape[2:] == (3, 3)
+
+    def take(self, name: str, expected: Shape) -> tuple[int, ...]:
+        """The shape of `name`, which must agree with `expected`."""
+        wanted = "[" + ", ".join("any" if size is None else str(size) for size in expected) + "]"
+        if name not in self._tensors:
+            raise LayoutError(f"{name} is missing, expected {wanted}; the checkpoint begins with {self.first()}")
+        shape = self._tensors[name].shape
+        fits = len(shape) == len(expected) and all(want in (None, size) for want, size in zip(expected, shape))
+        if not fits or 0 in shape:
+            raise LayoutError(f"{name} has the shape {list(shape)}, expected {wanted}")
+        self._left.pop(name, None)
+        return shape
+
+    def take_norm(self, prefix: str, channels: int) -> None:
+        """The four tensors of a BatchNorm and its counter, which networks of before PyTorch 0.4.1 lack."""
+        for part in ("weight", "bias", "running_mean", "running_var"):
+            self.take(f"{prefix}.{part}", (channels,))
+        self._left.pop(f"{prefix}.num_batches_tracked", None)
+
+    def finish(self) -> None:
+        """Raises LayoutError when a tensor was not taken."""
+        if self._left:
+            name = next(iter(self._left))
+            raise LayoutError(f"{name} {list(self._tensors[name].shape)} is unexpected")
+
+    def first(self) -> str:
+        name, tensor = next(iter(self._tensors.items()))
+        return f"{name} {list(tensor.shape)}"
+
+
+@dataclass
+class ChainReader:
+    """Follows a network through its tensors in order of execution; every layer takes what the one before gives.
+
+    `biased`: convolutions have a bias although BatchNorm follows; without BatchNorm they always do.
+    """
+
+    tensors: Tensors
+    bn_eps: float
+    biased: bool = False
+    channels: int = 3  # of the layer that was taken last
+    stem_channels: int = 0
+    origins: dict[str, Origin] = field(default_factory=dict)
+    blocks: list[BlockShape] = field(default_factory=list)
+    features: Optional[int] = None  # channels of the head
+    classes: Optional[int] = None
+
+    def stem(self, conv: str, bn: Optional[str]) -> None:
+        self.stem_channels = self._dense("stem", conv, bn, 3)
+
+    def head(self, conv: str, bn: Optional[str]) -> None:
+        self.features = self._dense("head", conv, bn, 1)
+
+    def block(self, prefix: str, form: BlockForm) -> BlockShape:
+        """Takes the block at `prefix` and returns its shape."""
+        name, in_c = f"blocks.{len(self.blocks)}", self.channels
+        if form.expand is not None:
+            self._dense(f"{name}.expand", *(f"{prefix}.{part}" for part in form.expand), 1)
+        hidden = self.channels
+        conv, bn = (f"{prefix}.{part}" for part in form.depthwise)
+        self._take_conv(f"{name}.depthwise", conv, bn, (hidden, 1, 3, 3))
+        self._dense(f"{name}.project", *(f"{prefix}.{part}" for part in form.project), 1)
+        self.blocks.append(BlockShape(in_c, hidden, self.channels, form.expand is not None))
+        return self.blocks[-1]
+
+    def classifier(self, name: str, convolution: bool = False) -> None:
+        """A linear layer, or a 1x1 convolution on the pooled features, which is the same."""
+        shape = self.tensors.take(f"{name}.weight", (None, self.channels) + (1, 1) * convolution)
+        self.tensors.take(f"{name}.bias", shape[:1])
+        self.origins["classifier"] = Origin(name, None)
+        self.classes = shape[0]
+
+    def _dense(self, layer: str, conv: str, bn: Optional[str], kernel: int) -> int:
+        self.channels = self._take_conv(layer, conv, bn, (None, self.channels, kernel, kernel))
+        return self.channels
+
+    def _take_conv(self, layer: str, conv: str, bn: Optional[str], shape: Shape) -> int:
+        out_c = self.tensors.take(f"{conv}.weight", shape)[0]
+        if self.biased or bn is None:
+            self.tensors.take(f"{conv}.bias", (out_c,))
+        if bn is not None:
+            self.tensors.take_norm(bn, out_c)
+        self.origins[layer] = Origin(conv, bn, self.bn_eps)
+        return out_c
+
+
+def read_layout(layout: Layout, tensors: Mapping[str, np.ndarray], settings: Settings) -> Recognised:
+    """The network that `tensors` make when `layout` is theirs. Raises LayoutError."""
+    chain = ChainReader(Tensors(tensors), settings.bn_eps)
+    reading = layout.read(chain)
+    chain.tensors.finish()
+    try:
+        table = reading.table() if settings.rows is None else check_table(
+            settings.rows, chain.stem_channels, chain.blocks, chain.features, reading.truncated)
+    except TableError as error:
+        raise LayoutError(f"inverted_residual_setting: {error}") from None
+    return Recognised(_assemble(chain, reading, table, settings), chain.origins, table, layout)
+
+
+def _assemble(chain: ChainReader, reading: Reading, table: Table, settings: Settings) -> Architecture:
+    def clamp(activated: bool) -> Clamp:
+        return settings.activation if activated else LINEAR
+
+    def block(shape: BlockShape, stride: int) -> Block:
+        return Block(
+            expand=Layer("pointwise", shape.in_c, shape.hidden, 1, 1, clamp(True)) if shape.expanded else None,
+            depthwise=Layer("depthwise", shape.hidden, shape.hidden, 3, stride, clamp(True)),
+            project=Layer("pointwise", shape.hidden, shape.out_c, 1, 1, clamp(reading.project_activated)),
+            residual=not reading.project_activated and stride == 1 and shape.in_c == shape.out_c)
+
+    last_c = chain.blocks[-1].out_c
+    head = None if chain.features is None else Layer("pointwise", last_c, chain.features, 1, 1,
+                                                     clamp(reading.head_activated))
+    classifier = None if chain.classes is None else Layer("linear", chain.features or last_c, chain.classes, 1, 1, LINEAR)
+    return Architecture(
+        name=reading.architecture, padding=settings.padding,
+        stem=Layer("conv", 3, chain.stem_channels, 3, 2, clamp(reading.stem_activated)),
+        blocks=tuple(block(shape, stride) for shape, stride in zip(chain.blocks, table.strides)),
+        head=head, classifier=classifier)

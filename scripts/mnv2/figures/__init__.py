@@ -1,0 +1,1 @@
+"""Drawing images of figures and pages to train on."""

@@ -1,0 +1,1 @@
+"""Measuring this engine and others in turn."""
