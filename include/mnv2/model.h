@@ -144,13 +144,8 @@ class MNV2_API Model {
   std::span<const float> weight(const Layer& layer) const;
   std::span<const float> bias(const Layer& layer) const;
 
-  /// Gives the memory of the mapped weights (of `layer`) back to the system. They stay valid: who reads them again has
-  /// them from the page cache, as at first. A network does this when it has packed them.
-  void release() const noexcept;
-  /// @throws Error{invalid_argument} for a layer that this model does not have.
-  void release(const Layer& layer) const;
-
  private:
+  friend struct ModelMemory;
   struct Data;
   explicit Model(std::shared_ptr<const Data> data) : data_(std::move(data)) {}
   std::shared_ptr<const Data> data_;

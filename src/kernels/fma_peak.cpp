@@ -1,6 +1,6 @@
 #include <chrono>
 
-#include "kernels/kernels.h"
+#include "kernels/contracts.h"
 #include "mnv2/benchmark.h"
 
 namespace mnv2 {

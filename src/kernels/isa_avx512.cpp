@@ -2,24 +2,20 @@
 // code made with these compiler flags can replace code that other CPUs run.
 #include "kernels/simd_avx512.h"
 
+#include "kernels/f32/pairs-inl.h"
 #include "kernels/isa_tables.h"
-#include "kernels/pairs-inl.h"
 #include "kernels/table-inl.h"
 
 namespace {
 
-constexpr mnv2::kernels::KernelTable make_zen_table() {
-  mnv2::kernels::KernelTable table = make_table(mnv2::Isa::avx512_zen);
-  table.pointwise_pairs = pointwise_pairs;
-  table.pair_products = pair_products;
-  return table;
-}
+/// Pairs first: this CPU has adders that have nothing else to do.
+constexpr mnv2::kernels::PanelFormat kZenFormats[] = {kF32PairsFormat, kF32HalvesFormat, kF32Format};
 
 }  // namespace
 
 namespace mnv2::kernels {
 
-constinit const KernelTable kAvx512Kernels = make_table(Isa::avx512);
-constinit const KernelTable kAvx512ZenKernels = make_zen_table();
+constinit const KernelTable kAvx512Kernels = make_table(Isa::avx512, kFormats);
+constinit const KernelTable kAvx512ZenKernels = make_table(Isa::avx512_zen, kZenFormats);
 
 }  // namespace mnv2::kernels

@@ -7,6 +7,6 @@
 
 namespace mnv2::kernels {
 
-constinit const KernelTable kPortableKernels = make_table(Isa::portable);
+constinit const KernelTable kPortableKernels = make_table(Isa::portable, kFormats);
 
 }  // namespace mnv2::kernels

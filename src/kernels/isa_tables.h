@@ -1,7 +1,7 @@
 // The one symbol that each per-ISA translation unit exports.
 #pragma once
 
-#include "kernels/kernels.h"
+#include "kernels/contracts.h"
 
 namespace mnv2::kernels {
 

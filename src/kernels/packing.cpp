@@ -2,9 +2,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <vector>
-
-#include "kernels/kernels.h"
 
 #if defined(__SSE__)
 #include <xmmintrin.h>
@@ -46,46 +43,62 @@ void transpose(const float* source, std::size_t source_row, int rows, int column
     for (int j = 0; j < columns; ++j) target[j * target_row + i] = source[i * source_row + j];
 }
 
+/// The bias of a panel's outputs, zeros above the last one.
+void pack_bias(const PackArgs& a, int outs) noexcept {
+  const int real = std::clamp(a.out_c - a.first_out, 0, outs);
+  for (int n = 0; n < real; ++n) a.bias[n] = a.layer_bias[a.first_out + n] * a.bias_scale;
+  std::fill(a.bias + real, a.bias + outs, 0.0f);
+}
+
+void multiply(float* values, std::size_t count, float factor) noexcept {
+  if (factor == 1) return;
+  for (std::size_t i = 0; i < count; ++i) values[i] *= factor;
+}
+
 }  // namespace
 
-void pack_panel(std::span<const float> weight, int out_c, int in_c, const PanelRange& range, float* panel) {
+void pack_columns(const PackArgs& a, int outs, float* panel) noexcept {
   // Cache lines are read and written whole: rows of 1280 or 960 channels lie (nearly) a multiple of 1 KB apart, so that
   // the lines of a panel's 32 to 128 rows would drive each other out of the few places that the cache has for them.
   constexpr int kTile = 16;
-  const int real = std::clamp(out_c - range.first_out, 0, range.outs);
-  const std::size_t row = in_c, outs = range.outs;
-  const float* first = weight.data() + range.first_out * row + range.first_in;
-  for (int c = 0; c < range.ins; c += kTile)
+  const int real = std::clamp(a.out_c - a.first_out, 0, outs);
+  const std::size_t row = a.row;
+  const float* first = a.weight + a.first_out * row + a.first_in;
+  for (int c = 0; c < a.in_c; c += kTile)
     for (int n = 0; n < real; n += kTile)
-      transpose(first + n * row + c, row, std::min(kTile, real - n), std::min(kTile, range.ins - c),
-                panel + c * outs + n, outs);
-  if (real == range.outs) return;
-  for (int c = 0; c < range.ins; ++c) std::fill(panel + c * outs + real, panel + (c + 1) * outs, 0.0f);
+      transpose(first + n * row + c, row, std::min(kTile, real - n), std::min(kTile, a.in_c - c),
+                panel + std::size_t(c) * outs + n, outs);
+  if (real == outs) return;
+  for (int c = 0; c < a.in_c; ++c)
+    std::fill(panel + std::size_t(c) * outs + real, panel + std::size_t(c + 1) * outs, 0.0f);
 }
 
-void pack_halves(std::span<const float> weight, int out_c, int in_c, const PanelRange& range, int lanes,
-                 float* panel) {
+void pack_panel(const PackArgs& a, int lanes) noexcept {
+  const int outs = (a.halves + 1) / 2 * lanes;
+  float* const panel = reinterpret_cast<float*>(a.weights);
+  pack_columns(a, outs, panel);
+  multiply(panel, std::size_t(outs) * a.in_c, a.weight_scale);
+  pack_bias(a, outs);
+}
+
+void pack_halves(const PackArgs& a, int lanes) noexcept {
+  float* panel = reinterpret_cast<float*>(a.weights);
   const int half = lanes / 2;
-  for (int c = 0; c < range.ins; c += 2) {
-    for (int first = range.first_out; first < range.first_out + range.outs; first += half) {
+  for (int c = 0; c < a.in_c; c += 2) {
+    for (int first = a.first_out; first < a.first_out + a.halves * half; first += half) {
       for (int l = 0; l < lanes; ++l) {
         const int out = first + l / 2, in = c + l % 2;
-        *panel++ =
-            out < out_c && in < range.ins ? weight[std::size_t(out) * in_c + range.first_in + in] : 0.0f;
+        const bool there = out < a.out_c && in < a.in_c;
+        *panel++ = there ? a.weight[std::size_t(out) * a.row + a.first_in + in] * a.weight_scale : 0.0f;
       }
     }
   }
+  pack_bias(a, (a.halves + 1) / 2 * lanes);
 }
 
-void pack_bias(std::span<const float> bias, int first_out, int outs, float* packed) {
-  const int real = std::clamp(static_cast<int>(bias.size()) - first_out, 0, outs);
-  std::copy_n(bias.data() + (real > 0 ? first_out : 0), real, packed);
-  std::fill(packed + real, packed + outs, 0.0f);
-}
-
-void subtract_pair_products(const float* panel, int ins, int outs, int lanes, float* bias) {
-  std::vector<double> sums(outs, 0.0);
-  for (int left = channels_in_pairs(ins); left > 0; left -= lanes) {
+void subtract_pair_products(const float* panel, int in_c, int outs, int lanes, float* bias) noexcept {
+  double sums[kMaxPanelVectors * kMaxLanes] = {};
+  for (int left = channels_in_pairs(in_c); left > 0; left -= lanes) {
     const int channels = std::min(left, lanes);
     for (int i = 0; i < pairs_in_block(channels); ++i)
       for (int n = 0; n < outs; ++n)
@@ -95,13 +108,13 @@ void subtract_pair_products(const float* panel, int ins, int outs, int lanes, fl
   for (int n = 0; n < outs; ++n) bias[n] = static_cast<float>(bias[n] - sums[n]);
 }
 
-void pack_depthwise(std::span<const float> weight, std::span<const float> bias, int first_channel, int lanes,
-                    float* packed) {
-  const int real = std::clamp(static_cast<int>(bias.size()) - first_channel, 0, lanes);
+void pack_depthwise(const PackDepthwiseArgs& a, int lanes, float* packed) noexcept {
+  const int real = std::clamp(a.channels - a.first_channel, 0, lanes);
   for (int l = 0; l < lanes; ++l) {
-    const std::size_t channel = std::size_t(first_channel) + l;
-    for (int tap = 0; tap < 9; ++tap) packed[tap * lanes + l] = l < real ? weight[channel * 9 + tap] : 0.0f;
-    packed[9 * lanes + l] = l < real ? bias[channel] : 0.0f;
+    const std::size_t channel = std::size_t(a.first_channel) + l;
+    for (int tap = 0; tap < 9; ++tap)
+      packed[tap * lanes + l] = l < real ? a.weight[channel * 9 + tap] * a.weight_scale : 0.0f;
+    packed[9 * lanes + l] = l < real ? a.bias[channel] * a.bias_scale : 0.0f;
   }
 }
 

@@ -2,34 +2,34 @@
 // after a simd_*.h.
 #pragma once
 
-#include "kernels/add-inl.h"
-#include "kernels/depthwise-inl.h"
-#include "kernels/fma_peak-inl.h"
-#include "kernels/halves-inl.h"
-#include "kernels/kernels.h"
-#include "kernels/pointwise-inl.h"
-#include "kernels/pooling-inl.h"
-#include "kernels/resize-inl.h"
-#include "kernels/stem-inl.h"
+#include "kernels/contracts.h"
+#include "kernels/f32/depthwise-inl.h"
+#include "kernels/f32/fma_peak-inl.h"
+#include "kernels/f32/halves-inl.h"
+#include "kernels/f32/merge-inl.h"
+#include "kernels/f32/pointwise-inl.h"
+#include "kernels/f32/pooling-inl.h"
+#include "kernels/f32/stem-inl.h"
+#include "kernels/pixels/resize-inl.h"
 
 namespace {
 
-constexpr mnv2::kernels::KernelTable make_table(mnv2::Isa isa) {
-  return {
-      .isa = isa,
-      .lanes = V,
-      .pointwise = pointwise,
-      .pointwise_halves = pointwise_halves,
-      .pointwise_pairs = nullptr,
-      .pair_products = nullptr,
-      .add_partial = add_partial,
-      .linear = linear,
-      .depthwise = depthwise,
-      .stem = stem,
-      .sum_pixels = sum_pixels,
-      .fma_peak = fma_peak,
-      .resize = kResizeKernels,
-  };
+/// What every instruction set can do; the first row that takes a panel is chosen.
+constexpr mnv2::kernels::PanelFormat kFormats[] = {kF32HalvesFormat, kF32Format};
+
+template <int kCount>
+constexpr mnv2::kernels::KernelTable make_table(mnv2::Isa isa,
+                                                const mnv2::kernels::PanelFormat (&formats)[kCount]) {
+  return {.isa = isa,
+          .block_bytes = kBlockBytes,
+          .formats = {formats, kCount},
+          .merge = merge,
+          .linear = linear,
+          .depthwise = depthwise,
+          .stem = stem,
+          .sum_pixels = sum_pixels,
+          .fma_peak = fma_peak,
+          .resize = kResizeKernels};
 }
 
 }  // namespace

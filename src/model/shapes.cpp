@@ -1,5 +1,6 @@
 #include <string>
 
+#include "core/rounding.h"
 #include "mnv2/error.h"
 #include "mnv2/layer_shapes.h"
 
@@ -8,12 +9,12 @@ namespace {
 
 constexpr std::int64_t kFloatBytes = 4;
 
-/// Pixels along one axis behind a convolution, with either padding: ceil(in / stride).
-int convolved(int in, const Layer& layer) { return (in - 1) / layer.stride + 1; }
-
 LayerShape shape_of(const Layer& layer, int in_h, int in_w) {
-  LayerShape shape{
-      .in_h = in_h, .in_w = in_w, .out_h = convolved(in_h, layer), .out_w = convolved(in_w, layer)};
+  LayerShape shape{// With either padding a convolution gives ceil(in / stride) pixels along an axis.
+                   .in_h = in_h,
+                   .in_w = in_w,
+                   .out_h = divide_up(in_h, layer.stride),
+                   .out_w = divide_up(in_w, layer.stride)};
   const std::int64_t inputs_per_output =
       std::int64_t{layer.kernel} * layer.kernel * (layer.kind == LayerKind::depthwise ? 1 : layer.in_c);
   const std::int64_t weights = inputs_per_output * layer.out_c;

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <string>
 
-#include "kernels/kernels.h"
+#include "kernels/contracts.h"
 #include "mnv2/error.h"
 #include "preprocess/resample.h"
 

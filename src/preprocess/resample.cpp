@@ -147,8 +147,8 @@ void Resampler::prepare_ring() {
   // A pass may make rows that only the next rows of the window need, at most `rows` - 1 of them.
   ring_rows_ = (resizes_y() ? vertical_.max_taps() : 1) + kernels_.rows;
   row_bytes_ = round_up<std::ptrdiff_t>(kPixelBytes * round_up(window_.x.count, 4) + 4, Resampler::kSlack);
-  const std::size_t floats = static_cast<std::size_t>(row_bytes_) * ring_rows_ / sizeof(float);
-  if (ring_.size() < floats) ring_ = AlignedBuffer(floats);
+  const std::size_t bytes = static_cast<std::size_t>(row_bytes_) * ring_rows_;
+  if (ring_.size() < bytes) ring_ = Buffer(bytes);
 }
 
 void Resampler::row(int y, std::uint8_t* out) {

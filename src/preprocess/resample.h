@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/aligned_buffer.h"
-#include "kernels/resize.h"
+#include "core/buffer.h"
+#include "kernels/pixels/resize.h"
 #include "mnv2/preprocess.h"
 
 namespace mnv2 {
@@ -120,7 +120,7 @@ class Resampler {
   // The vertical pass, and the ring of rows between the two.
   Filter vertical_{1, 1};
   std::vector<const std::uint8_t*> taps_;  // [pairs * 2]
-  AlignedBuffer ring_;                     // [ring_rows][row_bytes]
+  Buffer ring_;                            // [ring_rows][row_bytes]
   int ring_rows_ = 0;
   std::ptrdiff_t row_bytes_ = 0;
   int next_row_ = 0;  // the first source row that has not been in the ring

@@ -6,10 +6,13 @@
 #include <functional>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "core/aligned_buffer.h"
-#include "kernels/kernels.h"
+#include "core/buffer.h"
+#include "core/rounding.h"
+#include "kernels/contracts.h"
+#include "kernels/panels.h"
 #include "mnv2/benchmark.h"
 
 namespace {
@@ -42,44 +45,43 @@ void report(const KernelTable& table, const std::string& name, double flops,
 }
 
 void bench_pointwise(const KernelTable& table, int in_c, int out_c, int size) {
-  const int lanes = table.lanes;
+  const int lanes = table.lanes();
   // As in a fused block: at most four rows of a large map at a time.
   const int pixels = size > 24 ? size * 4 : size * size;
-  const int in_vectors = (in_c + lanes - 1) / lanes, out_vectors = (out_c + lanes - 1) / lanes;
-  const std::ptrdiff_t block = std::ptrdiff_t{pixels} * lanes;
-  AlignedBuffer input(in_vectors * block), output(out_vectors * block), products(pixels),
-      weights(std::size_t(out_vectors) * lanes * in_c), bias(std::size_t(out_vectors) * lanes);
-  // Much as the plan has it: a panel that ends in a half vector goes by halves, other panels of two vectors in pairs
-  // where they can, which the first one pays for.
+  const std::ptrdiff_t block = std::ptrdiff_t{pixels} * table.block_bytes;
+  const auto panels = cut_panels(table.formats, lanes,
+                                 {.out_c = out_c, .in_c = in_c, .cancelling = true, .half_vectors = true});
+  std::size_t weight_bytes = 0, prepared_bytes = 0;
+  for (const PanelCut& panel : panels) {
+    weight_bytes += panel.format->weights_bytes(in_c, panel.halves);
+    prepared_bytes = std::max(prepared_bytes, std::size_t(pixels) * panel.format->scratch_bytes);
+  }
+  Buffer input(divide_up(in_c, lanes) * block), output(divide_up(out_c, lanes) * block),
+      prepared(prepared_bytes), weights(weight_bytes),
+      bias(std::size_t(kMaxPanelVectors) * table.block_bytes);
+  const Epilogue epilogue{.clamp_min = 0, .clamp_max = 6};
   const auto run = [&] {
-    bool multiplied = false;
-    for (int v = 0; v < out_vectors; v += kMaxPanelVectors) {
-      const int vectors = std::min(kMaxPanelVectors, out_vectors - v);
-      const bool in_halves =
-          (out_c - v * lanes + lanes / 2 - 1) / (lanes / 2) % 2 == 1 && v + kMaxPanelVectors >= out_vectors;
-      const bool in_pairs = table.pointwise_pairs != nullptr && vectors == kMaxPanelVectors && !in_halves;
-      if (in_pairs && !multiplied) {
-        table.pair_products({.input = input.data(),
-                             .input_block_stride = block,
-                             .output = products.data(),
-                             .in_c = in_c,
-                             .pixels = pixels});
-        multiplied = true;
-      }
-      const auto kernel = in_halves  ? table.pointwise_halves
-                          : in_pairs ? table.pointwise_pairs
-                                     : table.pointwise;
-      kernel({.input = input.data(),
-              .input_block_stride = block,
-              .weights = weights.data() + std::ptrdiff_t{v} * lanes * in_c,
-              .bias = bias.data() + v * lanes,
-              .output = {output.data() + v * block, block, nullptr},
-              .in_c = in_c,
-              .pixels = pixels,
-              .vectors = vectors,
-              .clamp_min = 0,
-              .clamp_max = 6,
-              .pair_products = products.data()});
+    const std::byte* next = weights.data();
+    bool is_prepared = false;  // the first panel that asks for it pays for it
+    for (const PanelCut& panel : panels) {
+      const PanelFormat& format = *panel.format;
+      if (format.scratch_bytes > 0 && !std::exchange(is_prepared, true))
+        format.prepare({.input = input.data(),
+                        .input_block_stride = block,
+                        .prepared = prepared.data(),
+                        .in_c = in_c,
+                        .pixels = pixels});
+      format.multiply({.input = input.data(),
+                       .input_block_stride = block,
+                       .weights = next,
+                       .bias = bias.as<float>(),
+                       .output = {output.data() + panel.first_vector * block, block, nullptr},
+                       .epilogue = &epilogue,
+                       .in_c = in_c,
+                       .pixels = pixels,
+                       .vectors = panel.vectors(),
+                       .prepared = prepared.data()});
+      next += format.weights_bytes(in_c, panel.halves);
     }
   };
   report(table,
@@ -88,15 +90,16 @@ void bench_pointwise(const KernelTable& table, int in_c, int out_c, int size) {
 }
 
 void bench_depthwise(const KernelTable& table, int size, int stride) {
-  const int lanes = table.lanes, out = (size - 1) / stride + 1, rows = std::min(size, 8);
-  const std::ptrdiff_t row = std::ptrdiff_t{size + 2} * lanes;
-  AlignedBuffer input((rows + 2) * row), weights(10 * lanes), output(std::size_t(rows) * out * lanes);
+  const int lanes = table.lanes(), out = (size - 1) / stride + 1, rows = std::min(size, 8);
+  const std::ptrdiff_t row = std::ptrdiff_t{size + 2} * table.block_bytes;
+  Buffer input((rows + 2) * row), weights(std::size_t{10} * table.block_bytes),
+      output(std::size_t(rows) * out * table.block_bytes);
   const int out_rows = rows / stride;
   report(table, "depthwise at " + std::to_string(size) + " stride " + std::to_string(stride),
          2.0 * 9 * lanes * out * out_rows, [&] {
-           DepthwiseArgs args{.weights = weights.data(),
+           DepthwiseArgs args{.weights = weights.as<float>(),
                               .output = output.data(),
-                              .output_row_stride = out * lanes,
+                              .output_row_stride = out * table.block_bytes,
                               .out_w = out,
                               .stride = stride,
                               .clamp_min = 0,
@@ -111,18 +114,19 @@ void bench_depthwise(const KernelTable& table, int size, int stride) {
 }
 
 void bench_stem(const KernelTable& table) {
-  const int lanes = table.lanes, row = 226, plane = row * 226;
-  AlignedBuffer input(3 * plane), weights(27 * 32), bias(32), output(112 * 32);
+  const int lanes = table.lanes(), row = 226, plane = row * 226;
+  Buffer input(3 * plane * sizeof(float)), weights(27 * 32 * sizeof(float)), bias(32 * sizeof(float)),
+      output(112 * 32 * sizeof(float));
   std::vector<std::int32_t> taps;
   for (int i = 0; i < 27; ++i) taps.push_back(i / 9 * plane + i / 3 % 3 * row + i % 3);
   report(table, "stem 3 -> 32 at 224", 2.0 * 27 * 32 * 112, [&] {
     for (int v = 0; v * lanes < 32; v += 2)
-      table.stem({.input = input.data(),
+      table.stem({.input = input.as<float>(),
                   .tap_offsets = taps.data(),
-                  .weights = weights.data() + 27 * v * lanes,
-                  .bias = bias.data() + v * lanes,
-                  .output = output.data() + v * 112 * lanes,
-                  .output_block_stride = 112 * lanes,
+                  .weights = weights.as<float>() + 27 * v * lanes,
+                  .bias = bias.as<float>() + v * lanes,
+                  .output = output.data() + v * 112 * table.block_bytes,
+                  .output_block_stride = 112 * table.block_bytes,
                   .taps = 27,
                   .out_w = 112,
                   .stride = 2,

@@ -12,7 +12,7 @@
 #include "fuzz/memory_file.h"
 #include "mnv2/isa.h"
 #include "mnv2/network.h"
-#include "model/architecture.h"
+#include "model/file/architecture.h"
 #include "support/model_builder.h"
 #include "support/naive_network.h"
 

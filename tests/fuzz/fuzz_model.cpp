@@ -10,7 +10,7 @@
 #include "mnv2/isa.h"
 #include "mnv2/model.h"
 #include "mnv2/network.h"
-#include "model/safetensors.h"
+#include "model/file/safetensors.h"
 
 using mnv2::ErrorCode;
 using mnv2::fuzz::require;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -10,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/kernels.h"
+#include "kernels/contracts.h"
 #include "mnv2/isa.h"
 #include "support/catch.h"
 
@@ -93,6 +94,12 @@ struct ReferenceSum {
     return found >= low - 1e-6 * std::abs(low) && found <= high + 1e-6 * std::abs(high);
   }
 };
+
+constexpr std::ptrdiff_t kFloat = sizeof(float);  // bytes
+
+/// Kernels take bytes.
+inline const std::byte* as_bytes(const float* p) { return reinterpret_cast<const std::byte*>(p); }
+inline std::byte* as_bytes(float* p) { return reinterpret_cast<std::byte*>(p); }
 
 inline int divide_up(int a, int b) { return (a + b - 1) / b; }
 

@@ -1,7 +1,7 @@
 // Depthwise, stem and pooling kernels against plain loops in double precision.
 #include <sstream>
 
-#include "kernels/kernels.h"
+#include "kernels/contracts.h"
 #include "kernels/packing.h"
 #include "support/kernel_fixture.h"
 
@@ -19,7 +19,7 @@ struct DepthwiseCase {
 
 /// One channel block of an h x w map with one channel short of a full vector, one to four rows at a time.
 std::string run_depthwise(const KernelTable& table, const DepthwiseCase& c, std::uint32_t seed) {
-  const int lanes = table.lanes, channels = lanes - 1;
+  const int lanes = table.lanes(), channels = lanes - 1;
   RandomFloats random(seed);
   const std::size_t row = std::size_t(c.w + 2) * lanes;
   auto input = random.vector(c.h * row, c.values);
@@ -30,15 +30,15 @@ std::string run_depthwise(const KernelTable& table, const DepthwiseCase& c, std:
   const std::vector<float> zero_row(row, 0.0f);
   const auto weight = random.vector(channels * 9, c.values), bias = random.vector(channels, c.values);
   std::vector<float> packed(10 * lanes);
-  pack_depthwise(weight, bias, 0, lanes, packed.data());
+  pack_depthwise({.weight = weight.data(), .bias = bias.data(), .channels = channels}, lanes, packed.data());
 
   const int out_h = (c.h - 1) / c.stride + 1, out_w = (c.w - 1) / c.stride + 1;
   const std::ptrdiff_t out_row = std::ptrdiff_t{out_w} * lanes + 7;
   GuardedOutput output(out_h * out_row);
   for (int y = 0; y < out_h;) {
     DepthwiseArgs args{.weights = packed.data(),
-                       .output = output.data() + y * out_row,
-                       .output_row_stride = out_row,
+                       .output = as_bytes(output.data() + y * out_row),
+                       .output_row_stride = out_row * kFloat,
                        .out_rows = std::min(1 + static_cast<int>((seed + y) % kMaxDepthwiseRows), out_h - y),
                        .out_w = out_w,
                        .stride = c.stride,
@@ -46,7 +46,7 @@ std::string run_depthwise(const KernelTable& table, const DepthwiseCase& c, std:
                        .clamp_max = c.clamp_max};
     for (int i = 0; i < (args.out_rows - 1) * c.stride + 3; ++i) {
       const int in_y = y * c.stride - 1 + i;
-      args.rows[i] = in_y < 0 || in_y >= c.h ? zero_row.data() : input.data() + in_y * row;
+      args.rows[i] = as_bytes(in_y < 0 || in_y >= c.h ? zero_row.data() : input.data() + in_y * row);
     }
     table.depthwise(args);
     y += args.out_rows;
@@ -75,7 +75,7 @@ std::string run_depthwise(const KernelTable& table, const DepthwiseCase& c, std:
       }
     }
     for (int i = out_w * lanes; i < out_row; ++i)
-      if (!std::isnan(output.data()[y * out_row + i])) return "wrote behind a row";
+      if (!std::isnan(output.data()[y * out_row + i])) return "wrote after a row";
   }
   return {};
 }
@@ -111,7 +111,7 @@ TEST_CASE("depthwise: the maps of MobileNetV2, extreme values, every clamp") {
 
 TEST_CASE("stem: every width and output channel count, both strides") {
   for_each_isa([](const KernelTable& table) {
-    const int lanes = table.lanes;
+    const int lanes = table.lanes();
     for (int w = 1; w <= 65; ++w) {
       const int stride = 1 + w % 2, out_c = 1 + (w * 5) % (2 * lanes);
       const int h = 5, row = w + 2, plane = row * (h + 2), out_h = (h - 1) / stride + 1,
@@ -129,9 +129,15 @@ TEST_CASE("stem: every width and output channel count, both strides") {
       const auto weight = random.vector(out_c * 27), bias = random.vector(out_c);
       const int vectors = divide_up(out_c, lanes);
       std::vector<float> panel(27 * vectors * lanes), packed_bias(vectors * lanes);
-      pack_panel(weight, out_c, 27, {.first_out = 0, .outs = vectors * lanes, .first_in = 0, .ins = 27},
-                 panel.data());
-      pack_bias(bias, 0, vectors * lanes, packed_bias.data());
+      pack_panel({.weight = weight.data(),
+                  .layer_bias = bias.data(),
+                  .out_c = out_c,
+                  .row = 27,
+                  .halves = 2 * vectors,
+                  .in_c = 27,
+                  .weights = as_bytes(panel.data()),
+                  .bias = packed_bias.data()},
+                 lanes);
       const std::ptrdiff_t out_block = std::ptrdiff_t{out_h} * out_w * lanes;
       GuardedOutput output(vectors * out_block);
       for (int y = 0; y < out_h; ++y)
@@ -139,8 +145,8 @@ TEST_CASE("stem: every width and output channel count, both strides") {
                     .tap_offsets = taps.data(),
                     .weights = panel.data(),
                     .bias = packed_bias.data(),
-                    .output = output.data() + std::ptrdiff_t{y} * out_w * lanes,
-                    .output_block_stride = out_block,
+                    .output = as_bytes(output.data() + std::ptrdiff_t{y} * out_w * lanes),
+                    .output_block_stride = out_block * kFloat,
                     .taps = 27,
                     .out_w = out_w,
                     .stride = stride,
@@ -174,13 +180,13 @@ TEST_CASE("sum_pixels: every pixel count up to 64") {
   for_each_isa([](const KernelTable& table) {
     for (int pixels = 1; pixels <= 64; ++pixels) {
       RandomFloats random(pixels);
-      const auto input = random.vector(std::size_t(pixels) * table.lanes);
-      GuardedOutput output(table.lanes);
-      table.sum_pixels(input.data(), pixels, output.data());
+      const auto input = random.vector(std::size_t(pixels) * table.lanes());
+      GuardedOutput output(table.lanes());
+      table.sum_pixels(as_bytes(input.data()), pixels, output.data());
       REQUIRE(output.guards_intact());
-      for (int l = 0; l < table.lanes; ++l) {
+      for (int l = 0; l < table.lanes(); ++l) {
         ReferenceSum sum;
-        for (int p = 0; p < pixels; ++p) sum.add(input[p * table.lanes + l]);
+        for (int p = 0; p < pixels; ++p) sum.add(input[p * table.lanes() + l]);
         REQUIRE(sum.matches(output.data()[l], -INFINITY, INFINITY));
       }
     }

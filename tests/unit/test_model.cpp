@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "mnv2/model.h"
+#include "model/file/model_memory.h"
 #include "support/catch.h"
 #include "support/expect_error.h"
 #include "support/model_builder.h"
@@ -205,7 +206,7 @@ TEST_CASE("copies of a model share the mapping, which outlives the file's name")
         where + ": no layer \"trunk\"");
   CHECK(error_message(ErrorCode::invalid_argument, [&] { copy.bias(stranger); }) ==
         where + ": no layer \"trunk\"");
-  CHECK(error_message(ErrorCode::invalid_argument, [&] { copy.release(stranger); }) ==
+  CHECK(error_message(ErrorCode::invalid_argument, [&] { mnv2::ModelMemory::release(copy, stranger); }) ==
         where + ": no layer \"trunk\"");
 }
 

@@ -10,12 +10,14 @@
 #include <random>
 #include <thread>
 
-#include "core/aligned_buffer.h"
+#include "core/buffer.h"
 #include "core/thread_pool.h"
+#include "kernels/contracts.h"
 #include "mnv2/error.h"
 #include "mnv2/network.h"
-#include "model/plan.h"
-#include "model/sums.h"
+#include "model/pack.h"
+#include "model/pairing.h"
+#include "model/plan/stages.h"
 #include "support/catch.h"
 #include "support/expect_error.h"
 #include "support/model_builder.h"
@@ -149,6 +151,12 @@ TEST_CASE("network: SAME padding on even and odd sides, at the stem and in every
   }
 }
 
+namespace {
+
+NetworkPairing pairing_of(const Model& model) { return choose_pairing(model, foretell_statistics(model)); }
+
+}  // namespace
+
 TEST_CASE("network: any number of threads packs the same weights") {
   Architecture features = make_architecture(8, {{1, 8, 1}, {6, 12, 2}}, 24, 6);
   features.classifier.reset();
@@ -158,15 +166,14 @@ TEST_CASE("network: any number of threads packs the same weights") {
         make_architecture(6, {{6, 10, 1}}, 70, 200)}) {
     const TempDir dir;
     const Model model = build(dir, architecture, ++seed);
-    for (const auto& [lanes, in_pairs] : {std::pair{4, false}, {8, false}, {16, false}, {16, true}}) {
-      const NetworkPlan plan =
-          make_plan(architecture, lanes, 96, 96, in_pairs ? choose_sums(model) : NetworkSums{});
-      AlignedBuffer expected(plan.arena_size);
+    for (const Isa isa : supported_isas()) {
+      const NetworkPlan plan = make_plan(architecture, kernels::kernel_table(isa), 96, 96, pairing_of(model));
+      Buffer expected(plan.arena_bytes);
       ThreadPool one(1);
       pack_weights(plan, model, one, expected.data());
       for (const int threads : {2, 3, 8}) {
-        INFO("seed " << seed << " lanes " << lanes << " in pairs " << in_pairs << " threads " << threads);
-        AlignedBuffer arena(plan.arena_size);
+        INFO("seed " << seed << " isa " << std::string(isa_name(isa)) << " threads " << threads);
+        Buffer arena(plan.arena_bytes);
         ThreadPool several(threads);
         pack_weights(plan, model, several, arena.data());
         CHECK(std::equal(arena.data(), arena.data() + arena.size(), expected.data()));
@@ -207,9 +214,9 @@ TEST_CASE("network: sums in pairs are scaled by how large their inputs are") {
       file = scale_tensor(file, name, factor);
     file = scale_tensor(file, "blocks.1.expand.weight", 1 / factor);
     write_file(path, file);
-    return choose_sums(Model::load(path));
+    return pairing_of(Model::load(path));
   };
-  const NetworkSums plain = choose(1), scaled = choose(1024);
+  const NetworkPairing plain = choose(1), scaled = choose(1024);
   REQUIRE(plain.blocks.size() == architecture.blocks.size());
   REQUIRE(scaled.blocks.size() == architecture.blocks.size());
   // The same network, with larger numbers between blocks 0 and 1.
@@ -220,10 +227,10 @@ TEST_CASE("network: sums in pairs are scaled by how large their inputs are") {
   bool any_scale = false;
   int exponent = 0;
   for (std::size_t i = 0; i < plain.blocks.size(); ++i) {
-    const BlockSums& s = plain.blocks[i];
+    const BlockPairing& s = plain.blocks[i];
     INFO("block " << i);
-    CHECK(s.expand_in_pairs == architecture.blocks[i].expand.has_value());
-    CHECK(s.project_in_pairs);
+    CHECK(s.expand == architecture.blocks[i].expand.has_value());
+    CHECK(s.project);
     CHECK(std::frexp(s.hidden_scale, &exponent) == 0.5f);
     CHECK(std::frexp(s.filtered_scale, &exponent) == 0.5f);
     any_scale |= s.hidden_scale != 1 && s.filtered_scale != 1;
@@ -238,7 +245,7 @@ TEST_CASE("network: a head whose weights are much smaller or larger than its inp
   std::vector<bool> in_pairs;
   for (int exponent = -20; exponent <= 20; ++exponent) {
     write_file(path, scale_tensor(file, "head.weight", std::ldexp(1.0f, exponent)));
-    in_pairs.push_back(choose_sums(Model::load(path)).head_in_pairs);
+    in_pairs.push_back(pairing_of(Model::load(path)).head);
   }
   CHECK(!in_pairs.front());
   CHECK(!in_pairs.back());
@@ -259,10 +266,10 @@ TEST_CASE("network: weights of zero are not summed in pairs") {
   std::fill(file.begin() + static_cast<std::ptrdiff_t>(sizeof header + header), file.end(), '\0');
   write_file(path, file);
   const Model model = Model::load(path);
-  const NetworkSums sums = choose_sums(model);
-  CHECK(!sums.blocks.front().expand_in_pairs);
-  CHECK(!sums.blocks.front().project_in_pairs);
-  CHECK(!sums.head_in_pairs);
+  const NetworkPairing pairing = pairing_of(model);
+  CHECK(!pairing.blocks.front().expand);
+  CHECK(!pairing.blocks.front().project);
+  CHECK(!pairing.head);
 }
 
 TEST_CASE("network: without a classifier the embedding is computed and classes are refused") {

@@ -1,30 +1,82 @@
 // Packing against its definition, element by element, into memory that is NaN before.
 #include "kernels/packing.h"
+
+#include <cmath>
+#include <string>
+
+#include "kernels/panels.h"
 #include "support/kernel_fixture.h"
 
+using namespace mnv2;
 using namespace mnv2::kernels;
 using namespace mnv2::test;
 
-TEST_CASE("pack_panel: any part of a matrix, zeros where it has no outputs") {
+namespace {
+
+/// A random matrix with a bias, and some of it to be packed.
+struct RandomPart {
+  std::vector<float> weight, bias;
+  PackArgs args;
+
+  RandomPart(RandomFloats& random, int lanes) {
+    const int out_c = random.integer(1, 40), row = random.integer(1, 40),
+              first_in = random.integer(0, row - 1);
+    weight = random.vector(std::size_t(out_c) * row);
+    bias = random.vector(out_c);
+    args = {.weight = weight.data(),
+            .layer_bias = bias.data(),
+            .out_c = out_c,
+            .row = row,
+            .first_out = random.integer(0, 2) * lanes,  // at or above out_c, too
+            .first_in = first_in,
+            .in_c = random.integer(1, row - first_in),
+            .weight_scale = std::ldexp(1.0f, random.integer(-3, 3)),
+            .bias_scale = std::ldexp(1.0f, random.integer(-3, 3))};
+  }
+  bool has(int out, int in) const { return args.first_out + out < args.out_c && in < args.in_c; }
+  float at(int out, int in) const {
+    return weight[std::size_t(args.first_out + out) * args.row + args.first_in + in];
+  }
+  float packed_weight(int out, int in) const { return has(out, in) ? at(out, in) * args.weight_scale : 0; }
+  float packed_bias(int out) const {
+    return args.first_out + out < args.out_c ? bias[args.first_out + out] * args.bias_scale : 0;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("pack_columns: any part of a matrix, zeros where it has no outputs, no scale") {
   RandomFloats random(1);
   for (int trial = 0; trial < 200; ++trial) {
-    const int out_c = random.integer(1, 40), in_c = random.integer(1, 40);
-    const auto weight = random.vector(std::size_t(out_c) * in_c);
-    const PanelRange range{.first_out = random.integer(0, out_c - 1),
-                           .outs = 4 * random.integer(1, 8),
-                           .first_in = random.integer(0, in_c - 1),
-                           .ins = 1};
-    PanelRange part = range;
-    part.ins = random.integer(1, in_c - range.first_in);
-    GuardedOutput panel(std::size_t(part.outs) * part.ins);
-    pack_panel(weight, out_c, in_c, part, panel.data());
+    const RandomPart part(random, 4);
+    const int outs = 4 * random.integer(1, 8);
+    GuardedOutput panel(std::size_t(outs) * part.args.in_c);
+    pack_columns(part.args, outs, panel.data());
     REQUIRE(panel.guards_intact());
-    for (int c = 0; c < part.ins; ++c)
-      for (int n = 0; n < part.outs; ++n) {
-        const int out = part.first_out + n;
-        const float expected = out < out_c ? weight[std::size_t(out) * in_c + part.first_in + c] : 0.0f;
-        REQUIRE(panel.data()[c * part.outs + n] == expected);
-      }
+    for (int c = 0; c < part.args.in_c; ++c)
+      for (int n = 0; n < outs; ++n)
+        REQUIRE(panel.data()[c * outs + n] == (part.has(n, c) ? part.at(n, c) : 0));
+  }
+}
+
+TEST_CASE("pack_panel: scaled weights and biases of whole vectors") {
+  RandomFloats random(2);
+  for (int trial = 0; trial < 200; ++trial) {
+    const int lanes = 1 << random.integer(2, 4);
+    RandomPart part(random, lanes);
+    part.args.halves = 2 * random.integer(1, 2);
+    const int outs = part.args.halves / 2 * lanes;
+    GuardedOutput panel(std::size_t(outs) * part.args.in_c), bias(outs);
+    part.args.weights = as_bytes(panel.data());
+    part.args.bias = bias.data();
+    pack_panel(part.args, lanes);
+    REQUIRE(panel.guards_intact());
+    REQUIRE(bias.guards_intact());
+    for (int n = 0; n < outs; ++n) {
+      REQUIRE(bias.data()[n] == part.packed_bias(n));
+      for (int c = 0; c < part.args.in_c; ++c)
+        REQUIRE(panel.data()[c * outs + n] == part.packed_weight(n, c));
+    }
   }
 }
 
@@ -32,35 +84,21 @@ TEST_CASE("pack_halves: two inputs in turns, zeros where there is no output or i
   RandomFloats random(3);
   for (int trial = 0; trial < 200; ++trial) {
     const int lanes = 1 << random.integer(2, 4), half = lanes / 2;
-    const int out_c = random.integer(1, 40), in_c = random.integer(1, 40);
-    const auto weight = random.vector(std::size_t(out_c) * in_c);
-    const int halves = random.integer(1, 3), first_in = random.integer(0, in_c - 1);
-    const PanelRange range{.first_out = random.integer(0, out_c - 1),
-                           .outs = halves * half,
-                           .first_in = first_in,
-                           .ins = random.integer(1, in_c - first_in)};
-    const int pairs = (range.ins + 1) / 2;
-    GuardedOutput panel(std::size_t(pairs) * halves * lanes);
-    pack_halves(weight, out_c, in_c, range, lanes, panel.data());
+    RandomPart part(random, lanes);
+    const int halves = part.args.halves = 1 + 2 * random.integer(0, 1), pairs = (part.args.in_c + 1) / 2;
+    const int outs = (halves + 1) / 2 * lanes;
+    GuardedOutput panel(std::size_t(pairs) * halves * lanes), bias(outs);
+    part.args.weights = as_bytes(panel.data());
+    part.args.bias = bias.data();
+    pack_halves(part.args, lanes);
     REQUIRE(panel.guards_intact());
+    REQUIRE(bias.guards_intact());
+    for (int n = 0; n < outs; ++n) REQUIRE(bias.data()[n] == part.packed_bias(n));
     for (int i = 0; i < pairs; ++i)
       for (int h = 0; h < halves; ++h)
-        for (int l = 0; l < lanes; ++l) {
-          const int out = range.first_out + h * half + l / 2, in = 2 * i + l % 2;
-          const bool there = out < out_c && in < range.ins;
+        for (int l = 0; l < lanes; ++l)
           REQUIRE(panel.data()[(i * halves + h) * lanes + l] ==
-                  (there ? weight[out * in_c + first_in + in] : 0.0f));
-        }
-  }
-}
-
-TEST_CASE("pack_bias: zeros above the last output, whole panels of zeros too") {
-  const std::vector<float> bias{1, 2, 3, 4, 5};
-  for (int first = 0; first <= 12; first += 4) {
-    GuardedOutput packed(8);
-    pack_bias(bias, first, 8, packed.data());
-    REQUIRE(packed.guards_intact());
-    for (int n = 0; n < 8; ++n) REQUIRE(packed.data()[n] == (first + n < 5 ? bias[first + n] : 0.0f));
+                  part.packed_weight(h * half + l / 2, 2 * i + l % 2));
   }
 }
 
@@ -93,12 +131,75 @@ TEST_CASE("pack_depthwise: taps in row order, then the bias, zeros above the las
   const auto weight = random.vector(channels * 9), bias = random.vector(channels);
   for (int first = 0; first < 16; first += 4) {
     GuardedOutput packed(40);
-    pack_depthwise(weight, bias, first, 4, packed.data());
+    pack_depthwise({.weight = weight.data(),
+                    .bias = bias.data(),
+                    .channels = channels,
+                    .first_channel = first,
+                    .weight_scale = 0.5f,
+                    .bias_scale = 4},
+                   4, packed.data());
     REQUIRE(packed.guards_intact());
     for (int l = 0; l < 4; ++l) {
+      const bool there = first + l < channels;
       for (int tap = 0; tap < 9; ++tap)
-        REQUIRE(packed.data()[tap * 4 + l] == (first + l < channels ? weight[(first + l) * 9 + tap] : 0.0f));
-      REQUIRE(packed.data()[36 + l] == (first + l < channels ? bias[first + l] : 0.0f));
+        REQUIRE(packed.data()[tap * 4 + l] == (there ? weight[(first + l) * 9 + tap] * 0.5f : 0));
+      REQUIRE(packed.data()[36 + l] == (there ? bias[first + l] * 4 : 0));
     }
   }
+}
+
+namespace {
+
+/// "first vector: name of the format * half vectors" of each panel.
+std::string cut(const KernelTable& table, const PanelWish& wish) {
+  std::string text;
+  for (const PanelCut& panel : cut_panels(table.formats, table.lanes(), wish))
+    text += std::to_string(panel.first_vector) + ": " + panel.format->name + '*' +
+            std::to_string(panel.halves) + ' ';
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("cut_panels: whole vectors, or a last panel of half vectors where the layer's outputs end in one") {
+  for_each_isa([](const KernelTable& table) {
+    const int lanes = table.lanes();
+    CHECK(cut(table, {.out_c = lanes, .in_c = 9}) == "0: f32*2 ");
+    CHECK(cut(table, {.out_c = lanes / 2, .in_c = 9}) == "0: f32*2 ");
+    CHECK(cut(table, {.out_c = 2 * lanes + 1, .in_c = 9}) == "0: f32*4 2: f32*2 ");
+    CHECK(cut(table, {.out_c = lanes / 2, .in_c = 9, .half_vectors = true}) == "0: f32-halves*1 ");
+    CHECK(cut(table, {.out_c = lanes / 2 + 1, .in_c = 9, .half_vectors = true}) == "0: f32*2 ");
+    CHECK(cut(table, {.out_c = lanes + 1, .in_c = 9, .half_vectors = true}) == "0: f32-halves*3 ");
+    CHECK(cut(table, {.out_c = 3 * lanes + 1, .in_c = 9, .half_vectors = true}) ==
+          "0: f32*4 2: f32-halves*3 ");
+  });
+}
+
+TEST_CASE("cut_panels: formats that cancel are taken where they are welcome and there is enough to add") {
+  for_each_isa([](const KernelTable& table) {
+    const int lanes = table.lanes();
+    const bool pairs = table.isa == Isa::avx512_zen;
+    const std::string two = pairs ? "0: f32-pairs*4 " : "0: f32*4 ";
+    CHECK(cut(table, {.out_c = 2 * lanes, .in_c = 24}) == "0: f32*4 ");
+    CHECK(cut(table, {.out_c = 2 * lanes, .in_c = 24, .cancelling = true}) == two);
+    CHECK(cut(table, {.out_c = 2 * lanes, .in_c = 23, .cancelling = true}) == "0: f32*4 ");
+    CHECK(cut(table, {.out_c = 3 * lanes, .in_c = 24, .cancelling = true}) == two + "2: f32*2 ");
+    // Three half vectors: alone they are halves; beside others, whole vectors share what is prepared.
+    CHECK(cut(table, {.out_c = lanes + 1, .in_c = 24, .cancelling = true, .half_vectors = true}) ==
+          "0: f32-halves*3 ");
+    CHECK(cut(table, {.out_c = 3 * lanes + 1, .in_c = 24, .cancelling = true, .half_vectors = true}) ==
+          two + (pairs ? "2: f32-pairs*4 " : "2: f32*4 "));
+  });
+}
+
+TEST_CASE("cut_panels: a format is left out where the CPU lacks what it needs") {
+  const KernelTable& table = kernel_table(Isa::portable);
+  PanelFormat first = *table.formats.begin(), second = first;
+  first.needs = kSpareAdders;
+  first.halves = second.halves = 1u << 4;
+  const PanelFormat rows[] = {first, second};
+  PanelWish wish{.out_c = 2 * table.lanes(), .in_c = 8};
+  CHECK(cut_panels({rows, 2}, table.lanes(), wish).front().format == &rows[1]);
+  wish.cpu = kSpareAdders | kNeon;
+  CHECK(cut_panels({rows, 2}, table.lanes(), wish).front().format == &rows[0]);
 }

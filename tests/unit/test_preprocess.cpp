@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "kernels/kernels.h"
+#include "kernels/contracts.h"
 #include "mnv2/error.h"
 #include "preprocess/resample.h"
 #include "support/catch.h"

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "model/safetensors.h"
+#include "model/file/safetensors.h"
 #include "support/catch.h"
 #include "support/expect_error.h"
 #include "support/model_builder.h"
