@@ -3,47 +3,33 @@
 #include "mnv2/mnv2.h"
 
 #include <algorithm>
-#include <cmath>
 #include <exception>
-#include <memory>
 #include <new>
-#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
-#include <utility>
 #include <vector>
 
 #include "mnv2/error.h"
 #include "mnv2/model.h"
 #include "mnv2/network.h"
 #include "mnv2/preprocess.h"
+#include "mnv2/session.h"
 
 namespace {
 
 using mnv2::Error;
 using mnv2::ErrorCode;
 
-/// What sessions share, and keep alive.
-struct LoadedModel {
-  mnv2::Network network;
-  mnv2::Preprocessor preprocessor;
-
-  std::span<const std::string> labels() const { return network.model().labels(); }
-};
-
 }  // namespace
 
 struct mnv2_model {
-  std::shared_ptr<const LoadedModel> loaded;
+  mnv2::LoadedModel loaded;
 };
 
 struct mnv2_session {
-  std::shared_ptr<const LoadedModel> loaded;
-  mnv2::Workspace workspace;
-  mnv2::Preprocessor::Scratch scratch;
-  std::vector<float> outputs;  // [num_classes] logits, then probabilities
-  bool has_embedding;
+  mnv2::Session session;
+  bool has_embedding = false;
 };
 
 namespace {
@@ -150,16 +136,13 @@ T& checked(T* pointer, const char* name) {
   return *pointer;
 }
 
-std::shared_ptr<const LoadedModel> load(const char* path, const mnv2_model_options& options) {
+mnv2::LoadedModel load(const char* path, const mnv2_model_options& options) {
   const mnv2::Isa isa = options.isa == nullptr ? mnv2::best_isa() : mnv2::parse_isa(options.isa);
   const mnv2::Model model = mnv2::Model::load(path);
   mnv2::Preprocessing preprocessing = model.preprocessing();
   if (options.resize != 0) preprocessing.resize = options.resize;
   if (options.crop != 0) preprocessing.crop = options.crop;
-  // Before the packing: it is the cheaper thing to be wrong.
-  const mnv2::Preprocessor preprocessor(preprocessing, isa);
-  mnv2::Network network(model, {.isa = isa, .input_h = preprocessing.crop, .input_w = preprocessing.crop});
-  return std::make_shared<const LoadedModel>(LoadedModel{std::move(network), preprocessor});
+  return mnv2::LoadedModel(model, {.isa = isa, .preprocessing = preprocessing});
 }
 
 mnv2::ImageView view_of(const mnv2_image& image) {
@@ -174,26 +157,13 @@ mnv2::ImageView view_of(const mnv2_image& image) {
           .order = image.order == MNV2_RGB ? mnv2::ChannelOrder::rgb : mnv2::ChannelOrder::bgr};
 }
 
-void check_top_k(const mnv2_session& session, int top_k, const mnv2_prediction* predictions) {
+void check_top_k(const mnv2::Network& network, int top_k, const mnv2_prediction* predictions) {
   if (top_k < 0) throw_invalid("top_k: " + std::to_string(top_k) + ", expected at least 0");
   if (top_k == 0) return;
   checked(predictions, "predictions");
-  if (session.outputs.empty())
+  if (network.num_classes() == 0)
     throw_invalid("top_k: " + std::to_string(top_k) +
                   ", expected 0: the model has no classifier, only an embedding");
-}
-
-/// Leaves probabilities in the session's outputs.
-void run(mnv2_session& session, const mnv2::ImageView& image) {
-  const LoadedModel& loaded = *session.loaded;
-  loaded.preprocessor(image, session.scratch, session.workspace.input());
-  loaded.network.forward(session.workspace, session.outputs);
-  // Weights are finite, but sums of huge ones need not be.
-  const std::span<const float> outputs =
-      session.outputs.empty() ? session.workspace.embedding() : std::span<const float>(session.outputs);
-  if (!std::all_of(outputs.begin(), outputs.end(), [](float output) { return std::isfinite(output); }))
-    throw Error(ErrorCode::invalid_model, "the network's outputs for this image are not finite numbers");
-  mnv2::softmax(session.outputs, session.outputs);
 }
 
 }  // namespace
@@ -226,26 +196,26 @@ mnv2_status mnv2_model_load(const char* path, const mnv2_model_options* options,
 void mnv2_model_free(mnv2_model* model) noexcept { delete model; }
 
 int mnv2_model_num_classes(const mnv2_model* model) noexcept {
-  return model == nullptr ? 0 : model->loaded->network.num_classes();
+  return model == nullptr ? 0 : model->loaded.network().num_classes();
 }
 
 const char* mnv2_model_label(const mnv2_model* model, int index) noexcept {
   if (model == nullptr || index < 0) return nullptr;
-  const auto labels = model->loaded->labels();
+  const std::vector<std::string>& labels = model->loaded.model().labels();
   return static_cast<std::size_t>(index) < labels.size() ? labels[static_cast<std::size_t>(index)].c_str()
                                                          : nullptr;
 }
 
 int mnv2_model_input_size(const mnv2_model* model) noexcept {
-  return model == nullptr ? 0 : model->loaded->network.input_w();
+  return model == nullptr ? 0 : model->loaded.network().input_w();
 }
 
 int mnv2_model_embedding_size(const mnv2_model* model) noexcept {
-  return model == nullptr ? 0 : model->loaded->network.embedding_size();
+  return model == nullptr ? 0 : model->loaded.network().embedding_size();
 }
 
 const char* mnv2_model_isa(const mnv2_model* model) noexcept {
-  return model == nullptr ? nullptr : mnv2::isa_name(model->loaded->network.isa()).data();  // of a literal
+  return model == nullptr ? nullptr : mnv2::isa_name(model->loaded.network().isa()).data();  // of a literal
 }
 
 mnv2_status mnv2_session_create(const mnv2_model* model, int threads, mnv2_session** session,
@@ -253,12 +223,7 @@ mnv2_status mnv2_session_create(const mnv2_model* model, int threads, mnv2_sessi
   if (session != nullptr) *session = nullptr;
   return guarded(error, [&] {
     mnv2_session*& result = checked(session, "session");
-    const std::shared_ptr<const LoadedModel>& loaded = checked(model, "model").loaded;
-    result = new mnv2_session{.loaded = loaded,
-                              .workspace = mnv2::Workspace(loaded->network, threads),
-                              .scratch = {},
-                              .outputs = std::vector<float>(std::size_t(loaded->network.num_classes())),
-                              .has_embedding = false};
+    result = new mnv2_session{.session = mnv2::Session(checked(model, "model").loaded, threads)};
   });
 }
 
@@ -271,9 +236,8 @@ mnv2_status mnv2_classify(mnv2_session* session, const mnv2_image* image, int to
   return guarded(error, [&] {
     mnv2_session& s = checked(session, "session");
     const mnv2::ImageView view = view_of(checked(image, "image"));
-    check_top_k(s, top_k, predictions);
-    run(s, view);
-    const std::vector<mnv2::Prediction> top = mnv2::top_k(s.outputs, top_k);
+    check_top_k(s.session.model().network(), top_k, predictions);
+    const std::vector<mnv2::Prediction> top = mnv2::top_k(s.session.classify(view), top_k);
     std::transform(top.begin(), top.end(), predictions, [](const mnv2::Prediction& p) {
       return mnv2_prediction{p.index, p.probability};
     });
@@ -283,5 +247,5 @@ mnv2_status mnv2_classify(mnv2_session* session, const mnv2_image* image, int to
 }
 
 const float* mnv2_session_embedding(const mnv2_session* session) noexcept {
-  return session == nullptr || !session->has_embedding ? nullptr : session->workspace.embedding().data();
+  return session == nullptr || !session->has_embedding ? nullptr : session->session.embedding().data();
 }

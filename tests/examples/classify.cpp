@@ -10,9 +10,7 @@
 #include <vector>
 
 #include "mnv2/error.h"
-#include "mnv2/model.h"
-#include "mnv2/network.h"
-#include "mnv2/preprocess.h"
+#include "mnv2/session.h"
 
 namespace {
 
@@ -40,23 +38,15 @@ Image read_ppm(const std::string& path) {
 }
 
 void classify(const std::string& model_path, const std::vector<std::string>& image_paths) {
-  // Threads share these three, which never change.
-  const mnv2::Model model = mnv2::Model::load(model_path);
-  const mnv2::Network network(model);
-  const mnv2::Preprocessor preprocess(model.preprocessing());
-  // Each thread has these three of its own.
-  mnv2::Workspace workspace(network);
-  mnv2::Preprocessor::Scratch scratch;
-  std::vector<float> scores(network.num_classes());
+  const mnv2::LoadedModel model(mnv2::Model::load(model_path));  // never changes: threads share it
+  mnv2::Session session(model);                                  // each thread has one of its own
   for (const std::string& path : image_paths) {
     const Image image = read_ppm(path);
     const mnv2::ImageView view{image.pixels.data(), image.width, image.height, 3 * image.width};
-    preprocess(view, scratch, workspace.input());
-    network.forward(workspace, scores);
-    mnv2::softmax(scores, scores);
-    for (const mnv2::Prediction& best : mnv2::top_k(scores, 5)) {
-      const std::string label = model.labels().empty() ? "" : model.labels()[best.index];
-      std::printf("%d\t%.9g\t%s\n", best.index, best.probability, label.c_str());
+    for (const mnv2::Prediction& best : mnv2::top_k(session.classify(view), 5)) {
+      const std::vector<std::string>& labels = model.model().labels();
+      std::printf("%d\t%.9g\t%s\n", best.index, best.probability,
+                  labels.empty() ? "" : labels[best.index].c_str());
     }
   }
 }

@@ -105,9 +105,9 @@ TEST_CASE("lists with anything else are refused") {
 
 TEST_CASE("settings are all pairs of threads and batches") {
   using Settings = std::vector<BenchSetting>;
-  CHECK(plan_of({"--bench"}).bench_settings == Settings{{3, 1}});
-  CHECK(plan_of({"--bench", "-t", "2,1"}).bench_settings == Settings{{2, 1}, {1, 1}});
-  CHECK(plan_of({"--bench", "-t", "1-2", "--batch", "1,8"}).bench_settings ==
+  CHECK(std::get<Bench>(plan_of({"--bench"}).mode).settings == Settings{{3, 1}});
+  CHECK(std::get<Bench>(plan_of({"--bench", "-t", "2,1"}).mode).settings == Settings{{2, 1}, {1, 1}});
+  CHECK(std::get<Bench>(plan_of({"--bench", "-t", "1-2", "--batch", "1,8"}).mode).settings ==
         Settings{{1, 1}, {2, 1}, {1, 8}, {2, 8}});
   CHECK(plan_of({"--bench", "-t", "2,1"}).threads == 2);
   CHECK(usage_error([] {

@@ -33,7 +33,9 @@ Environment quiet_machine() {
 Layout layout_of(const Arguments& arguments, bool terminal) {
   Environment environment = quiet_machine();
   environment.stdout_is_terminal = terminal;
-  return make_plan(parse_options(arguments), environment).layout;
+  const Plan plan = make_plan(parse_options(arguments), environment);
+  if (const auto* bench = std::get_if<Bench>(&plan.mode)) return bench->pipeline.layout;
+  return std::get<Classify>(plan.mode).run.pipeline.layout;
 }
 
 }  // namespace
@@ -104,29 +106,40 @@ TEST_CASE("a list is never a single image, and neither is a shard of one") {
 }
 
 TEST_CASE("flags of inputs reach the plan") {
-  const auto plan_of = [](const Arguments& arguments) {
-    return make_plan(parse_options(arguments), quiet_machine());
+  const auto run_of = [](const Arguments& arguments) {
+    return std::get<Classify>(make_plan(parse_options(arguments), quiet_machine()).mode).run;
   };
-  const Plan plan = plan_of({"--files-from", "l", "-0", "--max-depth", "2", "--hidden", "--any-name",
-                             "--shard", "2/3", "--unordered", "a", "b"});
-  CHECK(plan.inputs.paths == Arguments{"a", "b"});
-  CHECK(plan.inputs.files_from == "l");
-  CHECK(plan.inputs.null_separated);
-  CHECK(plan.walk.max_depth == 2);
-  CHECK(plan.walk.hidden);
-  CHECK(plan.walk.any_name);
-  CHECK(plan.shard == Shard{2, 3});
-  CHECK(plan.order == Order::completion);
-  const Plan plain = plan_of({"a"});
-  CHECK_FALSE(plain.inputs.null_separated);
-  CHECK_FALSE(plain.walk.max_depth);
-  CHECK_FALSE(plain.walk.hidden);
-  CHECK_FALSE(plain.walk.any_name);
-  CHECK_FALSE(plain.shard);
-  CHECK(plain.order == Order::inputs);
+  const RunPlan run = run_of({"--files-from", "l", "-0", "--max-depth", "2", "--hidden", "--any-name",
+                              "--shard", "2/3", "--unordered", "a", "b"});
+  CHECK(run.inputs.named.paths == Arguments{"a", "b"});
+  CHECK(run.inputs.named.files_from == "l");
+  CHECK(run.inputs.named.null_separated);
+  CHECK(run.inputs.walk.max_depth == 2);
+  CHECK(run.inputs.walk.hidden);
+  CHECK(run.inputs.walk.any_name);
+  CHECK(run.inputs.shard == Shard{2, 3});
+  CHECK(run.pipeline.order == Order::completion);
+  const RunPlan plain = run_of({"a"});
+  CHECK_FALSE(plain.inputs.named.null_separated);
+  CHECK_FALSE(plain.inputs.walk.max_depth);
+  CHECK_FALSE(plain.inputs.walk.hidden);
+  CHECK_FALSE(plain.inputs.walk.any_name);
+  CHECK_FALSE(plain.inputs.shard);
+  CHECK(plain.pipeline.order == Order::inputs);
   for (const Arguments& wrong :
        {Arguments{"-0", "a"}, Arguments{"-", "a", "-"}, Arguments{"-", "--files-from", "-"}})
-    CHECK_THROWS_AS(plan_of(wrong), UsageError);
+    CHECK_THROWS_AS(run_of(wrong), UsageError);
+}
+
+TEST_CASE("the only image is decoded early where a thread is free for it") {
+  const auto early = [](const Arguments& arguments) {
+    return std::get<Classify>(make_plan(parse_options(arguments), quiet_machine()).mode).early_image;
+  };
+  CHECK(early({"a.jpg"}) == "a.jpg");
+  CHECK_FALSE(early({"-t", "1", "a.jpg"}));
+  CHECK_FALSE(early({"a.jpg", "b.jpg"}));
+  CHECK_FALSE(early({"-"}));
+  CHECK_FALSE(early({"/"}));
 }
 
 TEST_CASE("threads come from the flag, else from the CPUs that may be used") {
@@ -152,7 +165,8 @@ TEST_CASE("the flag for the instruction set goes before the variable, and the be
 TEST_CASE("images at once: as many as threads, unless told, and one if there is but one") {
   const auto at_once = [](std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), {"-t", "4"});
-    return make_plan(parse_options(arguments), quiet_machine()).images_at_once();
+    return std::get<Classify>(make_plan(parse_options(arguments), quiet_machine()).mode)
+        .run.pipeline.images_at_once;
   };
   CHECK(at_once({"x", "y"}) == 4);
   CHECK(at_once({"--batch", "1", "x", "y"}) == 1);

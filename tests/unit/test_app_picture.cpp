@@ -16,15 +16,6 @@ using mnv2::test::TempDir;
 
 namespace {
 
-Plan single_image_plan(const std::string& path, int threads) {
-  Plan plan;
-  plan.inputs = {.paths = {path}};
-  plan.single_image = true;
-  plan.threads = threads;
-  plan.max_pixels = 100;
-  return plan;
-}
-
 /// Two grey pixels, one above the other, as a PNG.
 std::string two_pixels(std::uint8_t upper, std::uint8_t lower) {
   const auto bytes = ::test::png(::test::ihdr(1, 2, 8, 0), {0, upper, 0, lower});
@@ -44,8 +35,7 @@ TEST_CASE("early picture: that of the only image, once") {
   const TempDir dir;
   const std::string path = (dir / "a.png").string();
   mnv2::test::write_file(path, two_pixels(30, 200));
-  const Plan plan = single_image_plan(path, 2);
-  EarlyPicture early(plan);
+  EarlyPicture early(path, {});
   CHECK_FALSE(early.take((dir / "b.png").string()).has_value());
   std::optional<Picture> picture = early.take(path);
   REQUIRE(picture.has_value());
@@ -59,33 +49,20 @@ TEST_CASE("early picture: as the plan has it, errors included") {
   const TempDir dir;
   const std::string path = (dir / "a.png").string();
   mnv2::test::write_file(path, two_pixels(7, 9));
-  Plan plan = single_image_plan(path, 2);
+  PicturePlan plan;
   {
-    EarlyPicture early(plan);
+    EarlyPicture early(path, plan);
     CHECK(pixels(early.take(path).value()) == std::vector<int>{7, 9});
   }
   plan.max_pixels = 1;
-  EarlyPicture too_large(plan);
+  EarlyPicture too_large(path, plan);
   CHECK(mnv2::test::error_message(ErrorCode::image_too_large, [&] { too_large.take(path); }) ==
         mnv2::test::error_message(ErrorCode::image_too_large, [&] {
           ImageMemory memory(1);
           load_picture(path, plan, memory);
         }));
   std::filesystem::remove(path);
-  EarlyPicture missing(plan);
+  EarlyPicture missing(path, plan);
   mnv2::test::error_message(ErrorCode::file_not_found, [&] { missing.take(path); });
-  EarlyPicture{plan};  // not taken: its thread ends with it, and so does its error
-}
-
-TEST_CASE("early picture: none for one thread, several images or --bench") {
-  const TempDir dir;
-  const std::string path = (dir / "a.png").string();
-  mnv2::test::write_file(path, two_pixels(1, 2));
-  CHECK_FALSE(EarlyPicture(single_image_plan(path, 1)).take(path).has_value());
-  Plan several = single_image_plan(path, 2);
-  several.single_image = false;
-  CHECK_FALSE(EarlyPicture(several).take(path).has_value());
-  Plan bench = single_image_plan(path, 2);
-  bench.bench = true;
-  CHECK_FALSE(EarlyPicture(bench).take(path).has_value());
+  EarlyPicture{path, plan};  // not taken: its thread ends with it, and so does its error
 }

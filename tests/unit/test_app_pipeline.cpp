@@ -46,15 +46,15 @@ TEST_CASE("workers that run out of memory end the run with an exception, not the
   std::filesystem::create_directory(photos);
   for (int i = 0; i < 20; ++i) mnv2::test::write_file(photos + "/" + std::to_string(i) + ".png", "no image");
 
-  Plan plan;
-  plan.model.flag = model.string();
-  plan.inputs = {.paths = {photos, photos}};
-  plan.layout = Layout::text;  // nlohmann/json allocates in its destructor, which may not throw
-  plan.threads = 2;
-  plan.log_failures = false;
-  plan.max_pixels = 1;
-  plan.isa = mnv2::best_isa();
-  const Engine engine = load_engine(plan);
+  Classify plan;
+  plan.run.model.search.flag = model.string();
+  plan.run.inputs.named = {.paths = {photos, photos}};
+  PipelinePlan& pipeline = plan.run.pipeline;
+  pipeline.layout = Layout::text;  // nlohmann/json allocates in its destructor, which may not throw
+  pipeline.threads = pipeline.images_at_once = 2;
+  pipeline.log_failures = false;
+  pipeline.classifier.pictures.max_pixels = 1;
+  const Engine engine = load_engine(plan.run.model, mnv2::best_isa(), pipeline.threads);
   is_test_thread = true;
   const auto output = folder / "records";
   int survived = 0, ended = 0;
@@ -66,9 +66,9 @@ TEST_CASE("workers that run out of memory end the run with an exception, not the
     is_armed = true;
     std::size_t written = 0;
     try {
-      const auto inputs = make_inputs(plan);
+      const auto inputs = make_inputs(plan.run.inputs);
       const auto sinks = make_sinks(engine, plan, records);
-      written = classify_all(engine, plan, *inputs, sinks).records;
+      written = classify_all(engine, pipeline, *inputs, sinks).records;
       ++survived;
       CHECK(written == 40);
     } catch (const std::bad_alloc&) {

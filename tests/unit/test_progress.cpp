@@ -20,7 +20,9 @@ Environment terminal() {
 }
 
 bool shows_progress(const std::vector<std::string>& arguments, const Environment& environment) {
-  return make_plan(parse_options(arguments), environment).progress;
+  const Plan plan = make_plan(parse_options(arguments), environment);
+  if (const auto* evaluate = std::get_if<Evaluate>(&plan.mode)) return evaluate->run.progress.shown;
+  return std::get<Classify>(plan.mode).run.progress.shown;
 }
 
 const Progress kMidway{

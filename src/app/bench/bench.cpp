@@ -19,8 +19,8 @@
 namespace mnv2::app {
 namespace {
 
-BenchReport describe(const Engine& engine, const Plan& plan) {
-  const Network& network = engine.network;
+BenchReport describe(const Engine& engine, const Bench& plan) {
+  const Network& network = engine.network();
   return {.version = MNV2_VERSION_STRING,
           .cpu = cpu_name(),
           .isa = std::string(isa_name(network.isa())),
@@ -46,12 +46,12 @@ void measure_in_turn(std::deque<Sampler>& samplers) {
 
 }  // namespace
 
-PipelineResult run_bench(const Engine& engine, const Plan& plan, Output& output) {
+PipelineResult run_bench(const Engine& engine, const Bench& plan, Output& output) {
   std::optional<BenchReport> earlier;
-  if (plan.bench_compare) earlier = read_report(*plan.bench_compare);
+  if (plan.compare) earlier = read_report(*plan.compare);
 
   std::optional<ImageList> images;
-  if (!plan.inputs.empty()) images.emplace(*make_inputs(plan));
+  if (!plan.inputs.named.empty()) images.emplace(*make_inputs(plan.inputs));
   const auto result = [&] {
     PipelineResult so_far{.records = 1, .signal = stop_signal()};
     if (!images) return so_far;
@@ -62,7 +62,7 @@ PipelineResult run_bench(const Engine& engine, const Plan& plan, Output& output)
 
   BenchReport report = describe(engine, plan);
   std::deque<Sampler> samplers;
-  for (const BenchSetting& setting : plan.bench_settings)
+  for (const BenchSetting& setting : plan.settings)
     samplers.emplace_back(engine, plan, setting, images ? &*images : nullptr);
   const std::optional<double> first = samplers.front().first_inference_ms();
   if (!first) {
@@ -75,21 +75,22 @@ PipelineResult run_bench(const Engine& engine, const Plan& plan, Output& output)
   for (Sampler& sampler : samplers) sampler.warm_up();
   measure_in_turn(samplers);
   std::optional<Throughput> throughput;
-  if (images && !plan.single_image) throughput = measure_throughput(engine, plan, *images);
+  if (images && plan.many_images) throughput = measure_throughput(engine, plan, *images);
   PipelineResult measured = result();
   if (measured.signal != 0) return measured;
 
   report.images = images ? images->usable() : 0;
   for (const Sampler& sampler : samplers)
-    report.rows.push_back(summarize_row(sampler.setting(), sampler.samples(), engine.network, report.images));
+    report.rows.push_back(
+        summarize_row(sampler.setting(), sampler.samples(), engine.network(), report.images));
   if (throughput && !throughput->rounds.empty()) report.throughput = std::move(throughput);
   report.peak_rss_bytes = peak_rss_bytes();
   if (earlier) {
-    report.comparison = compare(report, *earlier, *plan.bench_compare);
+    report.comparison = compare(report, *earlier, *plan.compare);
     for (const std::string& difference : report.comparison->differences)
       log_warning("--compare: not alike: " + difference);
   }
-  output.write(format_report(report, plan.layout));
+  output.write(format_report(report, plan.pipeline.layout));
   measured.complete = true;
   return measured;
 }

@@ -1,7 +1,7 @@
 // --bench: how fast is it here, and how close to what the machine can do.
 #pragma once
 
-#include "app/cli/plan.h"
+#include "app/bench/bench_plan.h"
 #include "app/models/engine.h"
 #include "app/pipeline/pipeline.h"
 #include "app/results/output.h"
@@ -12,6 +12,6 @@ namespace mnv2::app {
 /// object. With inputs, images go through all stages; without, a made-up image through the network alone. The
 /// number of failed inputs is that of images left out because they could not be classified.
 /// @throws UsageError for a file to compare with that cannot be used
-PipelineResult run_bench(const Engine& engine, const Plan& plan, Output& output);
+PipelineResult run_bench(const Engine& engine, const Bench& plan, Output& output);
 
 }  // namespace mnv2::app

@@ -11,8 +11,6 @@
 namespace mnv2::app {
 namespace {
 
-double gflops(double multiply_adds, double ms) { return ms > 0 ? 2 * multiply_adds / (ms * 1e6) : 0; }
-
 std::vector<double> inference_ms(const std::vector<Timings>& images, std::size_t from) {
   std::vector<double> ms;
   for (std::size_t i = from; i < images.size(); ++i) ms.push_back(images[i].inference_ms);
@@ -21,13 +19,13 @@ std::vector<double> inference_ms(const std::vector<Timings>& images, std::size_t
 
 }  // namespace
 
-Sampler::Sampler(const Engine& engine, const Plan& plan, const BenchSetting& setting, ImageList* images)
+Sampler::Sampler(const Engine& engine, const Bench& plan, const BenchSetting& setting, ImageList* images)
     : plan_(plan),
       setting_(setting),
-      workload_(engine, plan, setting, images),
-      multiply_adds_(static_cast<double>(engine.network.multiply_adds())) {
-  if (!plan.bench_per_layer || setting.batch != 1) return;
-  const Network& network = engine.network;
+      workload_(engine, plan.pipeline.classifier, setting, images),
+      multiply_adds_(static_cast<double>(engine.network().multiply_adds())) {
+  if (!plan.per_layer || setting.batch != 1) return;
+  const Network& network = engine.network();
   for (const LayerShape& shape :
        layer_shapes(network.model().architecture(), network.input_h(), network.input_w()))
     layer_multiply_adds_.push_back(static_cast<double>(shape.multiply_adds));
@@ -47,7 +45,7 @@ void Sampler::warm_up() {
   constexpr std::size_t kWindowRuns = 5;
   constexpr double kSteady = 0.05;
   // Measuring for a moment only does not call for a long warm-up.
-  const double max_ms = std::min(kMaxMs, 1500 * plan_.bench_seconds);
+  const double max_ms = std::min(kMaxMs, 1500 * plan_.seconds);
   const Stopwatch stopwatch;
   double last_median = 0;
   int steady_windows = 0;
@@ -77,8 +75,8 @@ bool Sampler::enough() const {
   constexpr std::size_t kEnoughImages = 100;
   constexpr double kPatience = 5;  // for slow machines
   const double seconds = measured_ms_ / 1000;
-  return exhausted_ || (seconds >= plan_.bench_seconds && (samples_.images.size() >= kEnoughImages ||
-                                                           seconds >= kPatience * plan_.bench_seconds));
+  return exhausted_ || (seconds >= plan_.seconds &&
+                        (samples_.images.size() >= kEnoughImages || seconds >= kPatience * plan_.seconds));
 }
 
 void Sampler::wake_up() {
@@ -92,7 +90,7 @@ void Sampler::run_round(bool after_others) {
   if (exhausted_) return;
   // Short enough that the clock is still what it was beside the peak, and that a short measurement has some
   // rounds.
-  const double slice_ms = std::clamp(1000 * plan_.bench_seconds / 8, 5.0, 50.0);
+  const double slice_ms = std::clamp(1000 * plan_.seconds / 8, 5.0, 50.0);
   Round round{.peak_gflops = workload_.measure_peak_gflops()};
   const std::size_t before = samples_.images.size();
   const Stopwatch slice;

@@ -33,7 +33,7 @@ struct Samples {
 /// Takes the samples of one setting. Several take turns, round by round, so that all see the same machine.
 class Sampler {
  public:
-  Sampler(const Engine& engine, const Plan& plan, const BenchSetting& setting, ImageList* images);
+  Sampler(const Engine& engine, const Bench& plan, const BenchSetting& setting, ImageList* images);
 
   /// The time of the very first inference, or nothing when no image is left; the same for the others.
   std::optional<double> first_inference_ms();
@@ -42,7 +42,7 @@ class Sampler {
   void warm_up();
   /// @param after_others whether other settings had their turns since this one's last.
   void run_round(bool after_others);
-  /// Whether it has been measured for plan.bench_seconds, longer if that gave fewer than 100 images.
+  /// Whether it has been measured for plan.seconds, longer if that gave fewer than 100 images.
   bool enough() const;
 
   const BenchSetting& setting() const { return setting_; }
@@ -53,7 +53,7 @@ class Sampler {
   void wake_up();
   void run_layers_round(double peak_gflops, double slice_ms);
 
-  const Plan& plan_;
+  const Bench& plan_;
   BenchSetting setting_;
   Workload workload_;
   double multiply_adds_;

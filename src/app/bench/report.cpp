@@ -23,8 +23,6 @@ double median_of_rounds(const std::vector<Round>& rounds, Field field) {
   return summarize(std::move(values)).p50;
 }
 
-double gflops(double multiply_adds, double ms) { return ms > 0 ? 2 * multiply_adds / (ms * 1e6) : 0; }
-
 std::vector<LayerReport> summarize_layers(const std::vector<LayerSamples>& samples, const Network& network) {
   const Architecture& architecture = network.model().architecture();
   const std::vector<const Layer*> layers = architecture.layers();

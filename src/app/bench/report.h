@@ -10,7 +10,6 @@
 #include "app/bench/measure.h"
 #include "app/bench/statistics.h"
 #include "app/bench/throughput.h"
-#include "app/cli/plan.h"
 #include "mnv2/layer_shapes.h"
 
 namespace mnv2::app {

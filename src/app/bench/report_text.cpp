@@ -1,7 +1,6 @@
 #include <algorithm>
-#include <cstdarg>
-#include <cstdio>
 
+#include "app/base/format_text.h"
 #include "app/base/log.h"
 #include "app/bench/report.h"
 #include "mnv2/isa.h"
@@ -9,53 +8,44 @@
 namespace mnv2::app {
 namespace {
 
-[[gnu::format(printf, 2, 3)]] void append(std::string& out, const char* format, ...) {
-  char line[512];
-  va_list arguments;
-  va_start(arguments, format);
-  std::vsnprintf(line, sizeof line, format, arguments);
-  va_end(arguments);
-  out += line;
-}
-
 const char* plural(std::size_t count) { return count == 1 ? "" : "s"; }
 
 void append_heading(std::string& out, const BenchReport& report) {
   const RowReport& first = report.rows.front();
-  append(out, "mnv2-classify %s on %s\n", report.version.c_str(), report.cpu.c_str());
-  append(out, "  ISA %s, ", report.isa.c_str());
+  out += format_text("mnv2-classify %s on %s\n", report.version.c_str(), report.cpu.c_str());
+  out += format_text("  ISA %s, ", report.isa.c_str());
   if (report.rows.size() == 1)
-    append(out, "%d thread%s; ", first.setting.threads,
-           plural(static_cast<std::size_t>(first.setting.threads)));
-  append(out, "%d CPU%s may be used", report.affinity_cpus,
-         plural(static_cast<std::size_t>(report.affinity_cpus)));
-  if (report.quota_cpus) append(out, ", quota %.2f", *report.quota_cpus);
+    out += format_text("%d thread%s; ", first.setting.threads,
+                       plural(static_cast<std::size_t>(first.setting.threads)));
+  out += format_text("%d CPU%s may be used", report.affinity_cpus,
+                     plural(static_cast<std::size_t>(report.affinity_cpus)));
+  if (report.quota_cpus) out += format_text(", quota %.2f", *report.quota_cpus);
   out += "\n  model " + printable(report.model_path) + " (" + printable(report.model_source) + ")\n";
-  append(out, "  %d classes, input %dx%d, %.1f M multiply-adds\n\n", report.classes, report.input_w,
-         report.input_h, static_cast<double>(report.multiply_adds) / 1e6);
-  append(out, "  load %.2f ms, pack %.2f ms, first inference %.2f ms\n", report.load_ms, report.pack_ms,
-         report.first_inference_ms);
+  out += format_text("  %d classes, input %dx%d, %.1f M multiply-adds\n\n", report.classes, report.input_w,
+                     report.input_h, static_cast<double>(report.multiply_adds) / 1e6);
+  out += format_text("  load %.2f ms, pack %.2f ms, first inference %.2f ms\n", report.load_ms,
+                     report.pack_ms, report.first_inference_ms);
   for (const RowReport& row : report.rows) {
     if (row.steady) continue;
-    append(out, "  times were not steady after %.1f s of warming up", row.warmup_ms / 1000);
+    out += format_text("  times were not steady after %.1f s of warming up", row.warmup_ms / 1000);
     if (report.rows.size() > 1)
-      append(out, " (threads %d, batch %d)", row.setting.threads, row.setting.batch);
+      out += format_text(" (threads %d, batch %d)", row.setting.threads, row.setting.batch);
     out += "\n";
   }
   out += "\n";
 }
 
 void append_stage(std::string& out, const char* name, const Statistics& s, int at_once) {
-  append(out, "  %-11s %9.3f %9.3f %9.3f %9.3f %9.3f %9.3f %11.1f\n", name, s.min, s.p50, s.p90, s.p95, s.p99,
-         s.max, s.mean > 0 ? at_once * 1000 / s.mean : 0);
+  out += format_text("  %-11s %9.3f %9.3f %9.3f %9.3f %9.3f %9.3f %11.1f\n", name, s.min, s.p50, s.p90, s.p95,
+                     s.p99, s.max, s.mean > 0 ? at_once * 1000 / s.mean : 0);
 }
 
 /// One setting, stage by stage.
 void append_stages(std::string& out, const BenchReport& report) {
   const RowReport& row = report.rows.front();
   const int at_once = row.setting.images_at_once();
-  append(out, "  %-11s %9s %9s %9s %9s %9s %9s %11s\n", "ms", "min", "p50", "p90", "p95", "p99", "max",
-         "images/s");
+  out += format_text("  %-11s %9s %9s %9s %9s %9s %9s %11s\n", "ms", "min", "p50", "p90", "p95", "p99", "max",
+                     "images/s");
   if (report.images > 0) {
     append_stage(out, "read", row.read, at_once);
     append_stage(out, "decode", row.decode, at_once);
@@ -66,27 +56,27 @@ void append_stages(std::string& out, const BenchReport& report) {
   if (row.setting.batch > 1)
     append_stage(out, ("batch of " + std::to_string(row.setting.batch)).c_str(), row.batch,
                  row.setting.batch);
-  append(out, "\n  %zu run%s after %zu to warm up", row.inference.count, plural(row.inference.count),
-         row.warmup_runs);
-  if (report.images > 0) append(out, ", over %zu image%s", report.images, plural(report.images));
-  append(out, "; inference %.1f GFLOP/s, %.1f %% of the FMA peak beside it (%.1f GFLOP/s a thread)\n",
-         row.gflops, row.percent_of_peak, row.peak_gflops / row.setting.busy_threads());
+  out += format_text("\n  %zu run%s after %zu to warm up", row.inference.count, plural(row.inference.count),
+                     row.warmup_runs);
+  if (report.images > 0) out += format_text(", over %zu image%s", report.images, plural(report.images));
+  out += format_text("; inference %.1f GFLOP/s, %.1f %% of the FMA peak beside it (%.1f GFLOP/s a thread)\n",
+                     row.gflops, row.percent_of_peak, row.peak_gflops / row.setting.busy_threads());
 }
 
 /// Several settings, a line each.
 void append_sweep(std::string& out, const BenchReport& report) {
   const bool stages = report.images > 0;
-  append(out, "  %7s %6s", "threads", "batch");
-  if (stages) append(out, " %9s %10s", "decode", "preprocess");
-  append(out, " %9s %9s %9s %11s %8s %9s %7s\n", "inference", "p90", "p99", "images/s", "speed", "GFLOP/s",
-         "% peak");
+  out += format_text("  %7s %6s", "threads", "batch");
+  if (stages) out += format_text(" %9s %10s", "decode", "preprocess");
+  out += format_text(" %9s %9s %9s %11s %8s %9s %7s\n", "inference", "p90", "p99", "images/s", "speed",
+                     "GFLOP/s", "% peak");
   const double first = report.rows.front().images_per_second;
   for (const RowReport& row : report.rows) {
-    append(out, "  %7d %6d", row.setting.threads, row.setting.batch);
-    if (stages) append(out, " %9.3f %10.3f", row.decode.p50, row.preprocess.p50);
-    append(out, " %9.3f %9.3f %9.3f %11.1f %7.2fx %9.1f %7.1f\n", row.inference.p50, row.inference.p90,
-           row.inference.p99, row.images_per_second, first > 0 ? row.images_per_second / first : 0,
-           row.gflops, row.percent_of_peak);
+    out += format_text("  %7d %6d", row.setting.threads, row.setting.batch);
+    if (stages) out += format_text(" %9.3f %10.3f", row.decode.p50, row.preprocess.p50);
+    out += format_text(" %9.3f %9.3f %9.3f %11.1f %7.2fx %9.1f %7.1f\n", row.inference.p50, row.inference.p90,
+                       row.inference.p99, row.images_per_second,
+                       first > 0 ? row.images_per_second / first : 0, row.gflops, row.percent_of_peak);
   }
   out +=
       "\n  Times are medians for one image in ms, p90 and p99 the inference's; speed is images/s to the "
@@ -116,41 +106,44 @@ void append_layers(std::string& out, const RowReport& row) {
   }
   const auto kb = [](std::int64_t bytes) { return static_cast<double>(bytes) / 1e3; };
   const int width = static_cast<int>(name_width);
-  append(out, "\n  Layers on %d thread%s\n", row.setting.threads,
-         plural(static_cast<std::size_t>(row.setting.threads)));
-  append(out, "  %-*s %-9s %-13s %9s %8s %6s %8s %7s %10s %10s\n", width, "layer", "kind", "output",
-         "M mul-add", "ms", "% time", "GFLOP/s", "% peak", "kB weights", "kB in+out");
+  out += format_text("\n  Layers on %d thread%s\n", row.setting.threads,
+                     plural(static_cast<std::size_t>(row.setting.threads)));
+  out += format_text("  %-*s %-9s %-13s %9s %8s %6s %8s %7s %10s %10s\n", width, "layer", "kind", "output",
+                     "M mul-add", "ms", "% time", "GFLOP/s", "% peak", "kB weights", "kB in+out");
   for (const LayerReport& layer : row.layers) {
     const LayerShape& shape = layer.shape;
     const std::string output =
         std::to_string(layer.out_c) + "x" + std::to_string(shape.out_h) + "x" + std::to_string(shape.out_w);
-    append(out, "  %-*s %-9s %-13s %9.2f %8.4f %6.1f %8.1f %7.1f %10.1f %10.1f\n", width, layer.name.c_str(),
-           layer.kind.c_str(), output.c_str(), static_cast<double>(shape.multiply_adds) / 1e6, layer.ms,
-           sum > 0 ? 100 * layer.ms / sum : 0, layer.gflops, layer.percent_of_peak, kb(shape.weight_bytes),
-           kb(shape.activation_bytes));
+    out += format_text("  %-*s %-9s %-13s %9.2f %8.4f %6.1f %8.1f %7.1f %10.1f %10.1f\n", width,
+                       layer.name.c_str(), layer.kind.c_str(), output.c_str(),
+                       static_cast<double>(shape.multiply_adds) / 1e6, layer.ms,
+                       sum > 0 ? 100 * layer.ms / sum : 0, layer.gflops, layer.percent_of_peak,
+                       kb(shape.weight_bytes), kb(shape.activation_bytes));
   }
   const auto macs = static_cast<double>(total.multiply_adds);
-  append(out, "  %-*s %-9s %-13s %9.2f %8.4f %6.1f %8.1f %7s %10.1f %10.1f\n", width, "sum", "", "",
-         macs / 1e6, sum, 100.0, sum > 0 ? 2 * macs / (sum * 1e6) : 0, "", kb(total.weight_bytes),
-         kb(total.activation_bytes));
-  append(out,
-         "  Medians of each layer; that of a whole inference is %.4f ms: the rest is waiting, for threads or "
-         "for other\n"
-         "  programs. Layers of a block run fused: what passes between them stays in the cache.\n",
-         row.inference.p50);
+  out += format_text("  %-*s %-9s %-13s %9.2f %8.4f %6.1f %8.1f %7s %10.1f %10.1f\n", width, "sum", "", "",
+                     macs / 1e6, sum, 100.0, gflops(macs, sum), "", kb(total.weight_bytes),
+                     kb(total.activation_bytes));
+  out += format_text(
+      "  Medians of each layer; that of a whole inference is %.4f ms: the rest is waiting, for threads or "
+      "for other\n"
+      "  programs. Layers of a block run fused: what passes between them stays in the cache.\n",
+      row.inference.p50);
 }
 
 void append_throughput(std::string& out, const Throughput& throughput) {
-  append(out, "  as a run over many images: %.1f images/s on %d thread%s, %.1f %% of the bound of %.1f:\n",
-         throughput.images_per_second(), throughput.threads,
-         plural(static_cast<std::size_t>(throughput.threads)), throughput.percent_of_bound(),
-         throughput.bound());
-  append(out, "  %d core%s / %.3f ms to decode, preprocess and classify one image on one core\n",
-         throughput.cores, plural(static_cast<std::size_t>(throughput.cores)), throughput.one_core_ms());
+  out += format_text(
+      "  as a run over many images: %.1f images/s on %d thread%s, %.1f %% of the bound of %.1f:\n",
+      throughput.images_per_second(), throughput.threads,
+      plural(static_cast<std::size_t>(throughput.threads)), throughput.percent_of_bound(),
+      throughput.bound());
+  out += format_text("  %d core%s / %.3f ms to decode, preprocess and classify one image on one core\n",
+                     throughput.cores, plural(static_cast<std::size_t>(throughput.cores)),
+                     throughput.one_core_ms());
 }
 
 void append_ratio(std::string& out, const std::string& name, const Ratio& ratio) {
-  append(out, "  %-36s %11.4f %11.4f %7.3fx\n", name.c_str(), ratio.earlier, ratio.now, ratio.value());
+  out += format_text("  %-36s %11.4f %11.4f %7.3fx\n", name.c_str(), ratio.earlier, ratio.now, ratio.value());
 }
 
 void append_comparison(std::string& out, const Comparison& comparison) {
@@ -158,7 +151,7 @@ void append_comparison(std::string& out, const Comparison& comparison) {
          ")\n";
   for (const std::string& difference : comparison.differences)
     out += "  not alike: " + printable(difference) + "\n";
-  append(out, "  %-36s %11s %11s %8s\n", "", "earlier", "this", "ratio");
+  out += format_text("  %-36s %11s %11s %8s\n", "", "earlier", "this", "ratio");
   append_ratio(out, "load ms", comparison.load_ms);
   append_ratio(out, "pack ms", comparison.pack_ms);
   append_ratio(out, "first inference ms", comparison.first_inference_ms);
@@ -181,7 +174,7 @@ std::string report_to_text(const BenchReport& report) {
   else
     append_sweep(out, report);
   if (report.throughput) append_throughput(out, *report.throughput);
-  append(out, "  peak memory %.1f MB\n", static_cast<double>(report.peak_rss_bytes) / 1e6);
+  out += format_text("  peak memory %.1f MB\n", static_cast<double>(report.peak_rss_bytes) / 1e6);
   append_above_peak(out, report);
   for (const RowReport& row : report.rows) append_layers(out, row);
   if (report.comparison) append_comparison(out, *report.comparison);

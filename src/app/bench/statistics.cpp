@@ -18,4 +18,6 @@ Statistics summarize(std::vector<double> values) {
           percentile(95), percentile(99), values.back(),  sum / static_cast<double>(values.size())};
 }
 
+double gflops(double multiply_adds, double ms) { return ms > 0 ? 2 * multiply_adds / (ms * 1e6) : 0; }
+
 }  // namespace mnv2::app

@@ -20,4 +20,7 @@ struct Statistics {
 /// Percentiles by nearest rank: each is one of the values. All zero for no values.
 Statistics summarize(std::vector<double> values);
 
+/// Of `multiply_adds` in `ms`, a multiply-add being two operations; 0 for no time.
+double gflops(double multiply_adds, double ms);
+
 }  // namespace mnv2::app

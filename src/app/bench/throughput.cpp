@@ -92,17 +92,16 @@ double Throughput::percent_of_bound() const {
                 [&](const ThroughputRound& round) { return 100 * round.images_per_second / bound(round); });
 }
 
-Throughput measure_throughput(const Engine& engine, const Plan& plan, ImageList& images) {
+Throughput measure_throughput(const Engine& engine, const Bench& plan, ImageList& images) {
   constexpr std::size_t kLeastRounds = 3;
-  const double slice_ms = std::clamp(1000 * plan.bench_seconds / 8, 5.0, 500.0);
-  Plan run_plan = plan;
-  run_plan.threads = plan.bench_settings.front().threads;
-  run_plan.single_image = false;
+  const double slice_ms = std::clamp(1000 * plan.seconds / 8, 5.0, 500.0);
+  PipelinePlan run_plan = plan.pipeline;
+  run_plan.threads = run_plan.images_at_once = plan.settings.front().threads;
   Throughput result{.threads = run_plan.threads, .cores = std::min(run_plan.threads, plan.affinity_cpus)};
   ImageMemory memory(1);
-  Classifier one_core(engine, run_plan, 1, memory);
+  Classifier one_core(engine, run_plan.classifier, 1, memory);
   const Stopwatch stopwatch;
-  while (result.rounds.size() < kLeastRounds || stopwatch.elapsed_ms() < 1000 * plan.bench_seconds) {
+  while (result.rounds.size() < kLeastRounds || stopwatch.elapsed_ms() < 1000 * plan.seconds) {
     std::vector<Input> done;
     const double one_by_one_ms = run_one_by_one(one_core, images, slice_ms, done);
     if (done.empty() || stop_signal() != 0) return {};

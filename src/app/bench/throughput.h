@@ -4,8 +4,8 @@
 #include <cstddef>
 #include <vector>
 
+#include "app/bench/bench_plan.h"
 #include "app/bench/workload.h"
-#include "app/cli/plan.h"
 #include "app/models/engine.h"
 
 namespace mnv2::app {
@@ -30,8 +30,8 @@ struct Throughput {
   double percent_of_bound() const;
 };
 
-/// Runs rounds for plan.bench_seconds, at least three, with the threads of the first setting. Nothing in
+/// Runs rounds for plan.seconds, at least three, with the threads of the first setting. Nothing in
 /// `rounds` when no image is left or a signal asks to stop.
-Throughput measure_throughput(const Engine& engine, const Plan& plan, ImageList& images);
+Throughput measure_throughput(const Engine& engine, const Bench& plan, ImageList& images);
 
 }  // namespace mnv2::app

@@ -14,7 +14,7 @@
 namespace mnv2::app {
 
 MadeUpImage::MadeUpImage(const Engine& engine, int threads)
-    : network_(engine.network),
+    : network_(engine.network()),
       workspace_(network_, threads),
       logits_(static_cast<std::size_t>(network_.num_classes())) {
   constexpr int kSide = 256;
@@ -25,8 +25,8 @@ MadeUpImage::MadeUpImage(const Engine& engine, int threads)
     value = static_cast<std::uint8_t>(state >> 24);
   }
   Preprocessor::Scratch scratch;
-  engine.preprocessor({.data = pixels.data(), .width = kSide, .height = kSide, .row_bytes = 3 * kSide},
-                      scratch, workspace_.input());
+  engine.preprocessor()({.data = pixels.data(), .width = kSide, .height = kSide, .row_bytes = 3 * kSide},
+                        scratch, workspace_.input());
 }
 
 Timings MadeUpImage::run() {
@@ -60,8 +60,9 @@ void ImageList::drop(const Input& input, const Record& record) {
   log_failed_input(record.path + ": " + record.error->message);
 }
 
-Workload::Workload(const Engine& engine, const Plan& plan, const BenchSetting& setting, ImageList* images)
-    : isa_(engine.network.isa()),
+Workload::Workload(const Engine& engine, const ClassifierPlan& plan, const BenchSetting& setting,
+                   ImageList* images)
+    : isa_(engine.network().isa()),
       setting_(setting),
       images_(images),
       memory_(setting.images_at_once()),

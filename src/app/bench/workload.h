@@ -9,8 +9,8 @@
 #include <variant>
 #include <vector>
 
+#include "app/bench/bench_plan.h"
 #include "app/bench/crew.h"
-#include "app/cli/plan.h"
 #include "app/inputs/source.h"
 #include "app/models/engine.h"
 #include "app/pipeline/classifier.h"
@@ -63,7 +63,7 @@ struct Turn {
 class Workload {
  public:
   /// @param images nullptr: a made-up one, and no stage but inference. What is passed outlives the workload.
-  Workload(const Engine& engine, const Plan& plan, const BenchSetting& setting, ImageList* images);
+  Workload(const Engine& engine, const ClassifierPlan& plan, const BenchSetting& setting, ImageList* images);
 
   /// One image or one batch; nothing when no image is left. Cut short by a signal to stop.
   std::optional<Turn> run();

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <utility>
+#include <vector>
 
 #include "app/base/cpu_count.h"
 #include "app/base/usage_error.h"
@@ -34,31 +36,74 @@ Layout choose_layout(const Options& options, bool single_image, bool on_terminal
   return Layout::text;
 }
 
-void plan_inputs(const Options& options, const Environment& environment, Plan& plan) {
-  plan.inputs = {
-      .paths = options.inputs, .files_from = options.files_from, .null_separated = options.null_separated};
-  if (plan.inputs.empty() && !options.bench && !options.truth && !options.summary && !options.list_models)
+InputPlan plan_inputs(const Options& options, const Environment& environment) {
+  InputPlan plan{.named = {.paths = options.inputs,
+                           .files_from = options.files_from,
+                           .null_separated = options.null_separated}};
+  if (plan.named.empty() && !options.bench && !options.truth && !options.summary && !options.list_models)
     throw UsageError("no input: name images or folders, or see mnv2-classify --help");
-  if (options.null_separated && !plan.inputs.has_list())
+  if (options.null_separated && !plan.named.has_list())
     throw UsageError("--null: there is no list; --files-from FILE names one, - is the one on stdin");
   if (std::count(options.inputs.begin(), options.inputs.end(), "-") + (options.files_from == "-") > 1)
     throw UsageError("-: the list on stdin can be read only once");
   plan.walk = {.max_depth = options.max_depth, .hidden = options.hidden, .any_name = options.any_name};
   if (options.shard) plan.shard = parse_shard(*options.shard, environment.variable);
-  plan.single_image = plan.inputs.single_file() && !plan.shard;
-  plan.order = options.unordered ? Order::completion : Order::inputs;
+  return plan;
+}
+
+ModelPlan plan_model(const Options& options, const Environment& environment) {
+  if (options.model && options.model->empty()) throw UsageError("--model: the file name is empty");
+  if (options.input_size && options.crop)
+    throw UsageError("--input-size: not with --crop, which leaves the resize as it is");
+  ModelPlan plan{.search = {.flag = options.model.value_or(""),
+                            .mnv2_model = environment.variable("MNV2_MODEL"),
+                            .xdg_data_home = environment.variable("XDG_DATA_HOME"),
+                            .home = environment.variable("HOME"),
+                            .xdg_data_dirs = environment.variable("XDG_DATA_DIRS"),
+                            .program = environment.program,
+                            .source_models = environment.source_models},
+                 .labels = options.labels,
+                 .resize = options.resize,
+                 .crop = options.crop,
+                 .input_size = options.input_size,
+                 .features_serve = options.bench || options.embeddings};
+  if (options.bench) return plan;
+  plan.classes_flag = options.eval           ? "--eval"
+                      : options.sort_into    ? "--sort-into"
+                      : options.labels       ? "--labels"
+                      : options.top_k        ? "--top-k"
+                      : options.min_prob > 0 ? "--min-prob"
+                                             : "";
+  return plan;
 }
 
 /// The modes that look at models alone.
-void plan_models(const Options& options, Plan& plan) {
+void check_model_mode(const Options& options) {
   if (!options.summary && !options.list_models) return;
   const std::string mode = options.summary ? "--summary" : "--list-models";
-  if (!plan.inputs.empty()) throw UsageError(mode + ": takes no images");
+  if (!options.inputs.empty() || options.files_from) throw UsageError(mode + ": takes no images");
   if (options.bench || options.eval || (options.summary && options.list_models))
     throw UsageError(mode + ": not with --bench, --eval" + (options.summary ? " or --list-models" : ""));
   if (options.format == Format::csv) throw UsageError(mode + ": gives text or json, not csv");
-  plan.summary = options.summary;
-  plan.list_models = options.list_models;
+}
+
+void check_eval(const Options& options, const NamedInputs& inputs) {
+  if (!options.eval) {
+    if (options.truth) throw UsageError("--truth: needs --eval");
+    return;
+  }
+  if (options.bench) throw UsageError("--eval: not with --bench");
+  if (inputs.has_list()) throw UsageError("--eval: takes folders or --truth FILE, not a list of paths");
+  if (options.truth && options.inputs.size() > 1)
+    throw UsageError("--truth: " + std::to_string(options.inputs.size()) +
+                     " inputs, expected one folder that its paths are relative to, or none");
+}
+
+void check_no_bench(const Options& options) {
+  if (options.threads.size() > 1) throw UsageError("--threads: more than one number needs --bench");
+  if (options.per_layer) throw UsageError("--per-layer: needs --bench");
+  if (options.batch.size() > 1) throw UsageError("--batch: more than one number needs --bench");
+  if (options.compare) throw UsageError("--compare: needs --bench");
 }
 
 /// Not for who redirected stderr or reads the records as they come, and not where a line cannot be redrawn.
@@ -70,36 +115,10 @@ bool wants_progress(const Options& options, const Environment& environment, bool
          options.verbosity != Verbosity::quiet;
 }
 
-/// Top-5 needs five guesses, whatever a record would show.
-constexpr int kEvalTopK = 5;
-
-void plan_eval(const Options& options, Plan& plan) {
-  if (!options.eval) {
-    if (options.truth) throw UsageError("--truth: needs --eval");
-    return;
-  }
-  if (options.bench) throw UsageError("--eval: not with --bench");
-  if (plan.inputs.has_list()) throw UsageError("--eval: takes folders or --truth FILE, not a list of paths");
-  if (options.truth && options.inputs.size() > 1)
-    throw UsageError("--truth: " + std::to_string(options.inputs.size()) +
-                     " inputs, expected one folder that its paths are relative to, or none");
-  plan.eval = true;
-  plan.truth = options.truth;
-  plan.single_image = false;
-  plan.top_k = kEvalTopK;
-}
-
 /// A row for each pair of a number of threads and a batch; they grow like a table, so there is a limit.
-void plan_bench(const Options& options, Plan& plan) {
-  if (!options.bench) {
-    if (options.threads.size() > 1) throw UsageError("--threads: more than one number needs --bench");
-    if (options.per_layer) throw UsageError("--per-layer: needs --bench");
-    if (options.batch.size() > 1) throw UsageError("--batch: more than one number needs --bench");
-    if (!options.batch.empty()) plan.batch = options.batch.front();
-    if (options.compare) throw UsageError("--compare: needs --bench");
-  }
+std::vector<BenchSetting> plan_settings(const Options& options, int default_threads) {
   constexpr std::size_t kMaxSettings = 64;
-  const std::vector<int> threads = options.threads.empty() ? std::vector{plan.threads} : options.threads;
+  const std::vector<int> threads = options.threads.empty() ? std::vector{default_threads} : options.threads;
   const std::vector<int> batches = options.batch.empty() ? std::vector{1} : options.batch;
   if (threads.size() * batches.size() > kMaxSettings)
     throw UsageError("--bench: " + std::to_string(threads.size()) + " numbers of threads times " +
@@ -107,10 +126,21 @@ void plan_bench(const Options& options, Plan& plan) {
                      std::to_string(kMaxSettings) + " pairs");
   if (options.per_layer && std::find(batches.begin(), batches.end(), 1) == batches.end())
     throw UsageError("--per-layer: needs a batch of 1");
+  std::vector<BenchSetting> settings;
   for (const int batch : batches)
-    for (const int t : threads) plan.bench_settings.push_back({.threads = t, .batch = batch});
-  plan.bench_per_layer = options.per_layer;
-  plan.bench_compare = options.compare;
+    for (const int t : threads) settings.push_back({.threads = t, .batch = batch});
+  return settings;
+}
+
+/// Top-5 needs five guesses, whatever a record would show.
+constexpr int kEvalTopK = 5;
+
+ClassifierPlan plan_classifier(const Options& options) {
+  ClassifierPlan plan{.pictures = {.apply_exif = !options.no_exif, .max_pixels = options.max_pixels},
+                      .min_prob = options.min_prob,
+                      .timings = options.bench || options.verbosity == Verbosity::verbose};
+  plan.top_k = options.eval ? kEvalTopK : options.top_k.value_or(plan.top_k);
+  return plan;
 }
 
 }  // namespace
@@ -142,52 +172,66 @@ Isa choose_isa(const Options& options, const Environment& environment) {
 }
 
 Plan make_plan(const Options& options, const Environment& environment) {
-  Plan plan;
-  plan_inputs(options, environment, plan);
-
-  if (options.model && options.model->empty()) throw UsageError("--model: the file name is empty");
-  plan.model = {.flag = options.model.value_or(""),
-                .mnv2_model = environment.variable("MNV2_MODEL"),
-                .xdg_data_home = environment.variable("XDG_DATA_HOME"),
-                .home = environment.variable("HOME"),
-                .xdg_data_dirs = environment.variable("XDG_DATA_DIRS"),
-                .program = environment.program,
-                .source_models = environment.source_models};
-  plan.labels = options.labels;
-  plan.resize = options.resize;
-  plan.crop = options.crop;
-  if (options.input_size && options.crop)
-    throw UsageError("--input-size: not with --crop, which leaves the resize as it is");
-  plan.input_size = options.input_size;
-  plan_models(options, plan);
-
-  plan.top_k = options.top_k.value_or(plan.top_k);
-  plan.classes_flag = options.eval           ? "--eval"
-                      : options.sort_into    ? "--sort-into"
-                      : options.labels       ? "--labels"
-                      : options.top_k        ? "--top-k"
-                      : options.min_prob > 0 ? "--min-prob"
-                                             : "";
-  plan_eval(options, plan);
+  // The order of the checks is that of the messages where several flags are wrong.
+  InputPlan inputs = plan_inputs(options, environment);
+  ModelPlan model = plan_model(options, environment);
+  check_model_mode(options);
+  check_eval(options, inputs.named);
+  const bool single_image = inputs.named.single_file() && !inputs.shard && !options.eval;
   const bool on_terminal = environment.stdout_is_terminal && options.output.value_or("-") == "-";
-  plan.layout = choose_layout(options, plan.single_image, on_terminal);
-  plan.log_failures = !on_terminal;
-  plan.progress = wants_progress(options, environment, on_terminal);
-  plan.progress_also_few = options.progress == When::always;
-  plan_outputs(options, plan);
-  plan.timings = options.verbosity == Verbosity::verbose;
-  plan.apply_exif = !options.no_exif;
-  plan.max_pixels = options.max_pixels;
+  const Layout layout = choose_layout(options, single_image, on_terminal);
+  OutputPlan outputs = plan_outputs(options, inputs.named, layout);
 
-  plan.affinity_cpus = environment.affinity_cpus;
-  plan.quota_cpus = environment.quota_cpus;
-  plan.threads = options.threads.empty() ? default_threads(environment.affinity_cpus, environment.quota_cpus)
-                                         : options.threads.front();
-  plan.isa = choose_isa(options, environment);
+  Plan plan{.isa = choose_isa(options, environment),
+            .threads = options.threads.empty()
+                           ? default_threads(environment.affinity_cpus, environment.quota_cpus)
+                           : options.threads.front(),
+            .mode = {}};
+  if (!options.bench) check_no_bench(options);
+  if (options.list_models) {
+    plan.mode = ListModels{.search = model.search, .layout = layout, .output = outputs.output};
+    return plan;
+  }
+  if (options.summary) {
+    plan.mode = Summarize{.model = model, .layout = layout, .output = outputs.output};
+    return plan;
+  }
 
-  plan.bench = options.bench;
-  plan.bench_seconds = options.bench_seconds;
-  plan_bench(options, plan);
+  PipelinePlan pipeline{.classifier = plan_classifier(options),
+                        .layout = layout,
+                        .threads = plan.threads,
+                        .images_at_once = plan.threads,
+                        .order = options.unordered ? Order::completion : Order::inputs,
+                        .log_failures = !on_terminal};
+  if (options.bench) {
+    plan.mode = Bench{.inputs = std::move(inputs),
+                      .many_images = !single_image,
+                      .model = std::move(model),
+                      .pipeline = std::move(pipeline),
+                      .outputs = std::move(outputs),
+                      .settings = plan_settings(options, plan.threads),
+                      .seconds = options.bench_seconds,
+                      .per_layer = options.per_layer,
+                      .compare = options.compare,
+                      .affinity_cpus = environment.affinity_cpus,
+                      .quota_cpus = environment.quota_cpus};
+    return plan;
+  }
+  if (!options.batch.empty()) pipeline.images_at_once = std::min(options.batch.front(), plan.threads);
+  if (single_image) pipeline.images_at_once = 1;
+  RunPlan run{.inputs = std::move(inputs),
+              .model = std::move(model),
+              .pipeline = std::move(pipeline),
+              .outputs = std::move(outputs),
+              .progress = {.shown = wants_progress(options, environment, on_terminal),
+                           .also_few = options.progress == When::always}};
+  if (options.eval) {
+    plan.mode = Evaluate{.run = std::move(run), .truth = options.truth};
+    return plan;
+  }
+  std::optional<std::string> early_image;
+  if (single_image && plan.threads > 1) early_image = run.inputs.named.paths.front();
+  plan.mode = Classify{.run = std::move(run), .early_image = std::move(early_image)};
   return plan;
 }
 

@@ -21,7 +21,7 @@ bool same_file(const std::string& a, const std::string& b) {
 }
 
 /// Each file that a run writes as a whole, with its flag.
-std::vector<std::pair<std::string, std::string>> output_files(const Plan& plan) {
+std::vector<std::pair<std::string, std::string>> output_files(const OutputPlan& plan) {
   std::vector<std::pair<std::string, std::string>> files;
   if (plan.output) files.emplace_back("--output", *plan.output);
   if (plan.embeddings) {
@@ -32,7 +32,7 @@ std::vector<std::pair<std::string, std::string>> output_files(const Plan& plan) 
   return files;
 }
 
-void check_combinations(const Options& options, const Plan& plan) {
+void check_combinations(const Options& options, const OutputPlan& plan, Layout layout) {
   const auto refuse = [](bool both, const char* message) {
     if (both) throw UsageError(message);
   };
@@ -48,7 +48,7 @@ void check_combinations(const Options& options, const Plan& plan) {
   refuse(options.eval && options.resume, "--resume: not with --eval");
   refuse(options.eval && options.min_prob > 0, "--min-prob: not with --eval");
   refuse(options.resume && !plan.output, "--resume: needs --output FILE, the file to go on with");
-  refuse(options.resume && plan.layout != Layout::json_lines && plan.layout != Layout::csv,
+  refuse(options.resume && layout != Layout::json_lines && layout != Layout::csv,
          "--resume: needs --format jsonl or csv, which have a record a line");
   refuse(options.resume && options.embeddings,
          "--resume: not with --embeddings, which cannot be gone on with");
@@ -70,9 +70,9 @@ bool is_image(const std::string& path) {
 }
 
 /// The modes that look at models alone have no results of images.
-void check_model_modes(const Options& options, const Plan& plan) {
-  if (!plan.summary && !plan.list_models) return;
-  const std::string mode = plan.summary ? "--summary" : "--list-models";
+void check_model_modes(const Options& options) {
+  if (!options.summary && !options.list_models) return;
+  const std::string mode = options.summary ? "--summary" : "--list-models";
   const std::pair<const char*, bool> given[] = {
       {"--resume", options.resume},           {"--embeddings", options.embeddings.has_value()},
       {"--html", options.html.has_value()},   {"--sort-into", options.sort_into.has_value()},
@@ -82,7 +82,7 @@ void check_model_modes(const Options& options, const Plan& plan) {
     if (is_given) throw UsageError(std::string(flag) + ": not with " + mode);
 }
 
-void check_files(const Plan& plan) {
+void check_files(const OutputPlan& plan, const Options& options, const NamedInputs& inputs) {
   const auto files = output_files(plan);
   for (std::size_t i = 0; i < files.size(); ++i) {
     const auto& [flag, path] = files[i];
@@ -95,24 +95,24 @@ void check_files(const Plan& plan) {
           same_file(path, files[j].second))
         throw UsageError(flag + ": " + path + " is written by " + files[j].first + " already");
     }
-    for (const std::string& input : plan.inputs.paths)
+    for (const std::string& input : inputs.paths)
       if (same_file(path, input)) throw UsageError(flag + ": " + path + " is an input, too");
-    if (plan.inputs.files_from && same_file(path, *plan.inputs.files_from))
+    if (inputs.files_from && same_file(path, *inputs.files_from))
       throw UsageError(flag + ": " + path + " is the file of --files-from, too");
-    if (plan.truth && same_file(path, *plan.truth))
+    if (options.truth && same_file(path, *options.truth))
       throw UsageError(flag + ": " + path + " is the file of --truth, too");
-    if (plan.labels && same_file(path, *plan.labels))
+    if (options.labels && same_file(path, *options.labels))
       throw UsageError(flag + ": " + path + " is the file of --labels, too");
     if (is_image(path)) throw UsageError(flag + ": " + path + " is an image, which would be replaced");
   }
 }
 
 /// Images that are sorted into a folder that is being walked would be walked, too.
-void check_sort_folder(const Plan& plan) {
+void check_sort_folder(const OutputPlan& plan, const NamedInputs& inputs) {
   if (!plan.sort_into) return;
   std::error_code error;
   const std::filesystem::path target = std::filesystem::weakly_canonical(*plan.sort_into, error);
-  for (const std::string& input : plan.inputs.paths) {
+  for (const std::string& input : inputs.paths) {
     if (!is_folder(input)) continue;
     const std::filesystem::path folder = std::filesystem::canonical(input, error);
     const auto relative = target.lexically_relative(folder);
@@ -124,22 +124,22 @@ void check_sort_folder(const Plan& plan) {
 
 }  // namespace
 
-void plan_outputs(const Options& options, Plan& plan) {
+OutputPlan plan_outputs(const Options& options, const NamedInputs& inputs, Layout layout) {
   if (options.output && options.output->empty()) throw UsageError("--output: the file name is empty");
+  OutputPlan plan{.resume = options.resume,
+                  .embeddings = options.embeddings,
+                  .html = options.html,
+                  .sort_into = options.sort_into,
+                  .sort_as = options.sort_as.value_or(SortAs::link)};
   if (options.output != "-") plan.output = options.output;  // "-" is stdout, as without the flag
-  check_combinations(options, plan);
-  check_model_modes(options, plan);
-  plan.resume = options.resume;
-  plan.min_prob = options.min_prob;
-  plan.embeddings = options.embeddings;
-  plan.html = options.html;
-  plan.sort_into = options.sort_into;
-  plan.sort_as = options.sort_as.value_or(SortAs::link);
-  check_files(plan);
-  check_sort_folder(plan);
+  check_combinations(options, plan, layout);
+  check_model_modes(options);
+  check_files(plan, options, inputs);
+  check_sort_folder(plan, inputs);
+  return plan;
 }
 
-void check_model_is_no_output(const Plan& plan, const std::string& model_path) {
+void check_model_is_no_output(const OutputPlan& plan, const std::string& model_path) {
   for (const auto& [flag, path] : output_files(plan))
     if (same_file(path, model_path)) throw UsageError(flag + ": " + path + " is the model file");
 }

@@ -9,14 +9,15 @@
 
 namespace mnv2::app {
 
-std::unique_ptr<InputSource> make_eval_inputs(const Engine& engine, const Plan& plan, Warn warn) {
-  const int num_classes = engine.network.num_classes();
+std::unique_ptr<InputSource> make_eval_inputs(const Engine& engine, const Evaluate& plan, Warn warn) {
+  const InputPlan& inputs_plan = plan.run.inputs;
+  const int num_classes = engine.network().num_classes();
   const ClassNames names(engine.labels, num_classes);
   if (!plan.truth)
-    return std::make_unique<FolderTruth>(make_inputs(plan, std::move(warn)), plan.inputs.paths, names,
-                                         num_classes);
+    return std::make_unique<FolderTruth>(make_inputs(inputs_plan, std::move(warn)), inputs_plan.named.paths,
+                                         names, num_classes);
 
-  const std::string folder = plan.inputs.paths.empty() ? "" : plan.inputs.paths.front();
+  const std::string folder = inputs_plan.named.paths.empty() ? "" : inputs_plan.named.paths.front();
   const auto open_table = [&] { return std::make_unique<TableTruth>("--truth", *plan.truth, folder, names); };
   std::error_code ignored;
   if (std::filesystem::is_regular_file(*plan.truth, ignored)) {
@@ -26,8 +27,14 @@ std::unique_ptr<InputSource> make_eval_inputs(const Engine& engine, const Plan& 
     }
   }
   std::unique_ptr<InputSource> inputs = open_table();
-  if (plan.shard) inputs = std::make_unique<ShardFilter>(std::move(inputs), *plan.shard);
+  if (inputs_plan.shard) inputs = std::make_unique<ShardFilter>(std::move(inputs), *inputs_plan.shard);
   return inputs;
+}
+
+bool can_be_read_twice(const Evaluate& plan) {
+  if (!plan.truth) return can_be_read_twice(plan.run.inputs.named);
+  std::error_code ignored;
+  return std::filesystem::is_regular_file(*plan.truth, ignored);
 }
 
 }  // namespace mnv2::app

@@ -1,5 +1,4 @@
-#include <cstdio>
-
+#include "app/base/format_text.h"
 #include "app/base/json.h"
 #include "app/base/log.h"
 #include "app/eval/eval_sink.h"
@@ -51,13 +50,6 @@ Json to_json(const EvalReport& report, const std::vector<std::string>& labels) {
   return json;
 }
 
-template <typename... Args>
-void append_format(std::string& out, const char* format, Args... args) {
-  char buffer[128];
-  std::snprintf(buffer, sizeof buffer, format, args...);
-  out += buffer;
-}
-
 std::string to_text(const EvalReport& report, const std::vector<std::string>& labels) {
   const Evaluation& evaluation = report.evaluation;
   const Tally total = evaluation.total();
@@ -65,20 +57,20 @@ std::string to_text(const EvalReport& report, const std::vector<std::string>& la
   for (const Tally& tally : evaluation.classes()) present += tally.images > 0 ? 1 : 0;
   std::string out;
   if (!report.complete) out += "cut short: only the images so far\n";
-  append_format(out, "%lld images of %zu classes", static_cast<long long>(total.images), present);
+  out += format_text("%lld images of %zu classes", static_cast<long long>(total.images), present);
   if (report.failed > 0)
-    append_format(out, "; %lld could not be classified", static_cast<long long>(report.failed));
+    out += format_text("; %lld could not be classified", static_cast<long long>(report.failed));
   if (report.unlabelled > 0)
-    append_format(out, "; %lld of no known class", static_cast<long long>(report.unlabelled));
-  append_format(out, "\n\n  top-1                %6.2f %%  (%lld)\n", 100 * total.top1_accuracy(),
-                static_cast<long long>(total.top1));
-  append_format(out, "  top-5                %6.2f %%  (%lld)\n", 100 * total.top5_accuracy(),
-                static_cast<long long>(total.top5));
-  append_format(out, "  mean over classes    %6.2f %%\n", 100 * evaluation.mean_class_accuracy());
+    out += format_text("; %lld of no known class", static_cast<long long>(report.unlabelled));
+  out += format_text("\n\n  top-1                %6.2f %%  (%lld)\n", 100 * total.top1_accuracy(),
+                     static_cast<long long>(total.top1));
+  out += format_text("  top-5                %6.2f %%  (%lld)\n", 100 * total.top5_accuracy(),
+                     static_cast<long long>(total.top5));
+  out += format_text("  mean over classes    %6.2f %%\n", 100 * evaluation.mean_class_accuracy());
   const std::vector<Confusion> confused = evaluation.most_confused(kConfusions);
   if (!confused.empty()) out += "\nMost confused\n  images  is -> taken for\n";
   for (const Confusion& confusion : confused) {
-    append_format(out, "  %6lld  ", static_cast<long long>(confusion.images));
+    out += format_text("  %6lld  ", static_cast<long long>(confusion.images));
     out += printable(label_of(labels, confusion.truth)) + " -> " +
            printable(label_of(labels, confusion.predicted)) + "\n";
   }

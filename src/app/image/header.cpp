@@ -96,8 +96,6 @@ bool is_broken_start(Bytes bytes) {
 
 }  // namespace
 
-std::string_view format_name(Format format) noexcept { return format == Format::jpeg ? "jpeg" : "png"; }
-
 void check_pixels(std::int64_t width, std::int64_t height, const ImageLimits& limits) {
   // Sides are below 2^31, so their product fits.
   if (width * height <= limits.max_pixels) return;

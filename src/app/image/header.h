@@ -5,12 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string_view>
 
 namespace mnv2::image {
 
 enum class Format { jpeg, png };
-std::string_view format_name(Format format) noexcept;  ///< "jpeg" or "png".
 
 enum class Color { grey, grey_alpha, rgb, rgb_alpha, palette, cmyk };
 

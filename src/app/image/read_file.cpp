@@ -11,27 +11,19 @@
 #include <string>
 #include <system_error>
 
+#include "app/base/descriptor.h"
 #include "app/image/header.h"
 #include "mnv2/error.h"
 
 namespace mnv2::image {
 namespace {
 
-class Descriptor {
- public:
-  /// Not blocking, because opening a FIFO that nobody writes to would wait for ever.
-  explicit Descriptor(const std::filesystem::path& path)
-      : value_(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)) {}
-  ~Descriptor() {
-    if (value_ >= 0) ::close(value_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return value_; }
+using app::Descriptor;
 
- private:
-  int value_;
-};
+/// Not blocking, because opening a FIFO that nobody writes to would wait for ever.
+Descriptor open_file(const std::filesystem::path& path) {
+  return Descriptor(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
+}
 
 [[noreturn]] void fail_open(int error) {
   const std::string reason = std::generic_category().message(error);
@@ -87,8 +79,8 @@ std::size_t read_all(int descriptor, std::span<std::uint8_t> out) {
 
 std::vector<std::uint8_t> read_file(const std::filesystem::path& path, std::int64_t max_bytes,
                                     const std::function<void(std::int64_t bytes)>& before_reading) {
-  const Descriptor file(path);
-  if (file.get() < 0) fail_open(errno);
+  const Descriptor file = open_file(path);
+  if (!file.is_open()) fail_open(errno);
   const auto size = static_cast<std::size_t>(checked_size(file.get(), max_bytes));
   if (before_reading) before_reading(static_cast<std::int64_t>(size));
   try {
@@ -107,10 +99,10 @@ std::vector<std::uint8_t> read_file(const std::filesystem::path& path, std::int6
 }
 
 bool begins_as_image(const std::filesystem::path& path) {
-  const Descriptor file(path);
-  if (file.get() < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ENXIO))
+  const Descriptor file = open_file(path);
+  if (!file.is_open() && (errno == ENOENT || errno == ENOTDIR || errno == ENXIO))
     return false;  // ENXIO: a socket
-  if (file.get() < 0) fail_open(errno);
+  if (!file.is_open()) fail_open(errno);
   if (!S_ISREG(status_of(file.get()).st_mode)) return false;
   std::array<std::uint8_t, kSignatureBytes> start;
   return begins_as_image(std::span(start).first(read_all(file.get(), start)));

@@ -1,23 +1,32 @@
-// The inputs of a run, as the plan wants them.
+// The inputs of a run: what is named, what is looked for in folders, and which part is taken.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "app/base/log.h"
-#include "app/cli/plan.h"
+#include "app/inputs/named_source.h"
+#include "app/inputs/shard.h"
 #include "app/inputs/source.h"
+#include "app/inputs/walker.h"
 
 namespace mnv2::app {
 
 using Warn = std::function<void(const std::string&)>;
 
+struct InputPlan {
+  NamedInputs named = {};
+  WalkRules walk = {};
+  std::optional<Shard> shard = {};
+};
+
 /// @param warn told about what is no input's error, such as a folder without images.
 /// @throws UsageError
-std::unique_ptr<InputSource> make_inputs(const Plan& plan, Warn warn = log_warning);
+std::unique_ptr<InputSource> make_inputs(const InputPlan& plan, Warn warn = log_warning);
 
 /// Whether the inputs can be walked over a second time: a list that comes through a pipe cannot.
-bool can_be_read_twice(const Plan& plan);
+bool can_be_read_twice(const NamedInputs& named);
 
 }  // namespace mnv2::app

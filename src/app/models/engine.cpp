@@ -1,6 +1,5 @@
 #include "app/models/engine.h"
 
-#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -13,7 +12,7 @@
 
 namespace mnv2::app {
 
-Preprocessing choose_preprocessing(const Model& model, const Plan& plan) {
+Preprocessing choose_preprocessing(const Model& model, const ModelPlan& plan) {
   Preprocessing preprocessing = model.preprocessing();
   if (plan.input_size) {
     const double scale = static_cast<double>(*plan.input_size) / preprocessing.crop;
@@ -25,9 +24,9 @@ Preprocessing choose_preprocessing(const Model& model, const Plan& plan) {
   return preprocessing;
 }
 
-Engine load_engine(const Plan& plan) {
-  const std::string path = find_model(plan.model);
-  if (stands_in(plan.model, path)) {
+Engine load_engine(const ModelPlan& plan, Isa isa, int threads) {
+  const std::string path = find_model(plan.search);
+  if (stands_in(plan.search, path)) {
     log_warning(
         std::string("no ImageNet model found: using ") + kStandIn +
         ", which tells kinds of figures and pages; scripts/quickstart.sh makes ImageNet's, and --model " +
@@ -38,11 +37,11 @@ Engine load_engine(const Plan& plan) {
   const double load_ms = stopwatch.lap_ms();
   log_info("model " + path + " (" + model.source() + ")");
 
-  if (!model.architecture().classifier && !plan.embeddings && !plan.bench)
+  if (!model.architecture().classifier && !plan.features_serve)
     throw Error(ErrorCode::invalid_model, path +
                                               ": the model has no classifier: it gives features, which "
                                               "cannot be told as classes; --embeddings FILE.npy takes them");
-  if (!model.architecture().classifier && !plan.classes_flag.empty() && !plan.bench)
+  if (!model.architecture().classifier && !plan.classes_flag.empty())
     throw UsageError(plan.classes_flag + ": " + path + " has no classifier, so no classes");
 
   // Before the packing: it is the cheaper thing to be wrong.
@@ -51,21 +50,14 @@ Engine load_engine(const Plan& plan) {
 
   const Preprocessing preprocessing = choose_preprocessing(model, plan);
   stopwatch.lap_ms();
-  Network network(model, {.isa = plan.isa,
-                          .input_h = preprocessing.crop,
-                          .input_w = preprocessing.crop,
-                          .pack_threads = plan.threads});
+  LoadedModel loaded(model, {.isa = isa, .preprocessing = preprocessing, .pack_threads = threads});
   const double pack_ms = stopwatch.lap_ms();
   if (preprocessing.crop > preprocessing.resize) {
     log_warning("the crop of " + std::to_string(preprocessing.crop) +
                 " pixels is larger than the resized image (" + std::to_string(preprocessing.resize) +
                 "): it gets black borders; --resize changes that");
   }
-  return {std::move(network), Preprocessor(preprocessing, plan.isa), std::move(labels), load_ms, pack_ms};
-}
-
-int predictions_per_record(const Engine& engine, const Plan& plan) {
-  return std::min(plan.top_k, engine.network.num_classes());
+  return {std::move(loaded), std::move(labels), load_ms, pack_ms};
 }
 
 }  // namespace mnv2::app

@@ -2,32 +2,47 @@
 // by workers.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "app/cli/plan.h"
+#include "app/models/model_search.h"
 #include "mnv2/model.h"
 #include "mnv2/network.h"
 #include "mnv2/preprocess.h"
+#include "mnv2/session.h"
 
 namespace mnv2::app {
 
+/// Which model, and what is changed about it.
+struct ModelPlan {
+  ModelSearch search = {};
+  std::optional<std::string> labels = {};  // a file
+  std::optional<int> resize = {};          // pixels, instead of the model's
+  std::optional<int> crop = {};
+  std::optional<int> input_size = {};  // a crop that takes the resize with it
+  /// Whether a model without classifier serves, which gives features alone.
+  bool features_serve = false;
+  /// A flag that asks for classes, which such a model lacks; or empty.
+  std::string classes_flag = {};
+};
+
 struct Engine {
-  Network network;
-  Preprocessor preprocessor;
+  LoadedModel loaded;
   std::vector<std::string> labels;  // one per class, or empty
   double load_ms = 0;               // mapping and validating the file
   double pack_ms = 0;               // laying the weights out for the instruction set
+
+  const Network& network() const { return loaded.network(); }
+  const Preprocessor& preprocessor() const { return loaded.preprocessor(); }
 };
 
 /// The model's preprocessing with what the plan changes.
-Preprocessing choose_preprocessing(const Model& model, const Plan& plan);
+Preprocessing choose_preprocessing(const Model& model, const ModelPlan& plan);
 
 /// Finds and loads the model of `plan`.
+/// @param threads how many pack its weights.
 /// @throws ModelNotFound, UsageError for its labels file, Error
-Engine load_engine(const Plan& plan);
-
-/// How many predictions a record has at most.
-int predictions_per_record(const Engine& engine, const Plan& plan);
+Engine load_engine(const ModelPlan& plan, Isa isa, int threads);
 
 }  // namespace mnv2::app

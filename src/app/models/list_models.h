@@ -1,12 +1,20 @@
 // --list-models: what the search for models finds.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "app/base/layout.h"
 #include "app/models/model_search.h"
 
 namespace mnv2::app {
+
+/// The plan of the mode.
+struct ListModels {
+  ModelSearch search;
+  Layout layout = Layout::text;
+  std::optional<std::string> output = {};  // a file; stdout without
+};
 
 /// Every model file in the folders of `search`, in the order of the search, as a table or as a JSON array.
 /// One that cannot be used has an error instead of what is in it.

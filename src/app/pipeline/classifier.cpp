@@ -1,7 +1,6 @@
 #include "app/pipeline/classifier.h"
 
 #include <algorithm>
-#include <cmath>
 #include <exception>
 #include <new>
 #include <optional>
@@ -15,12 +14,12 @@
 
 namespace mnv2::app {
 
-Classifier::Classifier(const Engine& engine, const Plan& plan, int threads, ImageMemory& memory)
-    : engine_(engine),
-      plan_(plan),
-      memory_(memory),
-      workspace_(engine.network, threads),
-      outputs_(static_cast<std::size_t>(engine.network.num_classes())) {}
+int ClassifierPlan::predictions(const Engine& engine) const {
+  return std::min(top_k, engine.network().num_classes());
+}
+
+Classifier::Classifier(const Engine& engine, const ClassifierPlan& plan, int threads, ImageMemory& memory)
+    : engine_(engine), plan_(plan), memory_(memory), session_(engine.loaded, threads) {}
 
 Result Classifier::classify(const Input& input, const Needs& needs, EarlyPicture* early) {
   const auto failed = [&](RecordError error) {
@@ -30,7 +29,7 @@ Result Classifier::classify(const Input& input, const Needs& needs, EarlyPicture
   try {
     Result result{.record = {.path = input.path}, .truth = input.truth};
     std::optional<Picture> picture = early != nullptr ? early->take(input.path) : std::nullopt;
-    if (!picture) picture.emplace(load_picture(input.path, plan_, memory_));
+    if (!picture) picture.emplace(load_picture(input.path, plan_.pictures, memory_));
     classify_picture(*std::move(picture), needs, result);
     return result;
   } catch (const Error& e) {
@@ -46,34 +45,28 @@ void Classifier::classify_picture(Picture picture, const Needs& needs, Result& r
   image::DecodedImage& decoded = picture.decoded;
   Timings timings{.read_ms = picture.read_ms, .decode_ms = picture.decode_ms};
   Stopwatch stopwatch;
-  engine_.preprocessor(decoded.view, scratch_, workspace_.input());
+  session_.set_image(decoded.view);
   timings.preprocess_ms = stopwatch.lap_ms();
   if (needs.thumbnail) result.thumbnail = image::make_thumbnail(decoded.view);
   picture.drop_pixels();
 
   stopwatch.lap_ms();  // thumbnails are no stage
-  engine_.network.forward(workspace_, outputs_);
+  const std::span<const float> probabilities = session_.run();
   timings.inference_ms = stopwatch.lap_ms();
-
-  // Weights are finite, but sums of huge ones need not be; a NaN would be neither a probability nor JSON.
-  const std::span<const float> outputs = outputs_.empty() ? workspace_.embedding() : outputs_;
-  if (!std::all_of(outputs.begin(), outputs.end(), [](float output) { return std::isfinite(output); }))
-    throw Error(ErrorCode::invalid_model, "the network's outputs for this image are not finite numbers");
-  softmax(outputs_, outputs_);
 
   Record& record = result.record;
   record.width = decoded.view.width;
   record.height = decoded.view.height;
   record.orientation = decoded.orientation;
   record.warnings = std::move(decoded.warnings);
-  record.has_classes = !outputs_.empty();
-  for (const Prediction& prediction : top_k(outputs_, plan_.top_k)) {
+  record.has_classes = !probabilities.empty();
+  for (const Prediction& prediction : top_k(probabilities, plan_.top_k)) {
     if (prediction.probability < plan_.min_prob) break;  // those that follow are less probable still
     record.top.push_back(
         {prediction.index, label_of(engine_.labels, prediction.index), prediction.probability});
   }
-  if (plan_.timings || plan_.bench) record.timings = timings;
-  if (needs.embedding) result.embedding.assign(workspace_.embedding().begin(), workspace_.embedding().end());
+  if (plan_.timings) record.timings = timings;
+  if (needs.embedding) result.embedding.assign(session_.embedding().begin(), session_.embedding().end());
 }
 
 }  // namespace mnv2::app

@@ -1,23 +1,32 @@
 // One worker: the way of one image from its path to its result.
 #pragma once
 
-#include <vector>
-
-#include "app/cli/plan.h"
 #include "app/inputs/source.h"
 #include "app/models/engine.h"
 #include "app/pipeline/memory_budget.h"
 #include "app/pipeline/picture.h"
 #include "app/results/sink.h"
+#include "mnv2/session.h"
 
 namespace mnv2::app {
+
+/// What a record says.
+struct ClassifierPlan {
+  PicturePlan pictures = {};
+  int top_k = 5;
+  float min_prob = 0;  // predictions below are left out
+  bool timings = false;
+
+  /// How many predictions a record has at most.
+  int predictions(const Engine& engine) const;
+};
 
 /// Holds what one image at a time needs. Use from one thread; `engine` and `plan` outlive it.
 class Classifier {
  public:
   /// @param threads how many threads share the network's work on one image.
   /// @param memory what this worker shares with others; outlives it.
-  Classifier(const Engine& engine, const Plan& plan, int threads, ImageMemory& memory);
+  Classifier(const Engine& engine, const ClassifierPlan& plan, int threads, ImageMemory& memory);
 
   /// The result without its text. Never throws for a bad input: the record tells.
   /// @param early where the input's picture may be already; else it is loaded now.
@@ -27,11 +36,9 @@ class Classifier {
   void classify_picture(Picture picture, const Needs& needs, Result& result);
 
   const Engine& engine_;
-  const Plan& plan_;
+  const ClassifierPlan& plan_;
   ImageMemory& memory_;
-  Workspace workspace_;
-  Preprocessor::Scratch scratch_;
-  std::vector<float> outputs_;  // [num_classes] logits, then probabilities
+  Session session_;
 };
 
 }  // namespace mnv2::app

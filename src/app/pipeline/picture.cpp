@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "app/base/stopwatch.h"
@@ -14,7 +15,7 @@ void Picture::drop_pixels() noexcept {
   memory.give_back();
 }
 
-Picture load_picture(const std::string& path, const Plan& plan, ImageMemory& memory) {
+Picture load_picture(const std::string& path, const PicturePlan& plan, ImageMemory& memory) {
   Picture picture;
   Stopwatch stopwatch;
   MemoryBudget::Part file_part;
@@ -30,11 +31,9 @@ Picture load_picture(const std::string& path, const Plan& plan, ImageMemory& mem
   return picture;
 }
 
-EarlyPicture::EarlyPicture(const Plan& plan) {
-  if (!plan.single_image || plan.bench || plan.threads == 1) return;
-  path_ = plan.inputs.paths.front();
+EarlyPicture::EarlyPicture(std::string path, const PicturePlan& plan) : path_(std::move(path)), plan_(plan) {
   try {
-    picture_ = std::async(std::launch::async, [this, &plan] { return load_picture(path_, plan, memory_); });
+    picture_ = std::async(std::launch::async, [this] { return load_picture(path_, plan_, memory_); });
   } catch (const std::system_error&) {
     // No thread: the picture is loaded when its turn comes.
   }

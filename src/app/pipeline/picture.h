@@ -1,15 +1,21 @@
 // From a path to pixels, for one image at a time.
 #pragma once
 
+#include <cstdint>
 #include <future>
 #include <optional>
 #include <string>
 
-#include "app/cli/plan.h"
 #include "app/image/decode.h"
 #include "app/pipeline/memory_budget.h"
 
 namespace mnv2::app {
+
+/// What is taken for a picture, and how.
+struct PicturePlan {
+  bool apply_exif = true;
+  std::int64_t max_pixels = image::ImageLimits{}.max_pixels;
+};
 
 struct Picture {
   image::DecodedImage decoded;
@@ -24,14 +30,13 @@ struct Picture {
 /// Reads and decodes an image file as `plan` has it; may wait for its part of `memory`, which must outlive
 /// the picture.
 /// @throws Error, std::bad_alloc
-Picture load_picture(const std::string& path, const Plan& plan, ImageMemory& memory);
+Picture load_picture(const std::string& path, const PicturePlan& plan, ImageMemory& memory);
 
 /// The picture of a run's only image, loaded by a thread of its own while the model is loaded.
 class EarlyPicture {
  public:
-  /// Starts at once when `plan`, which must outlive this, has one image to classify and more than one thread.
-  /// Otherwise, or when the system refuses the thread, there is no early picture.
-  explicit EarlyPicture(const Plan& plan);
+  /// Starts at once. When the system refuses the thread, there is no early picture.
+  EarlyPicture(std::string path, const PicturePlan& plan);
 
   /// Waits for the picture, when it is that of `path`; it can be taken once. Must outlive what it gives.
   /// @throws as load_picture
@@ -40,6 +45,7 @@ class EarlyPicture {
  private:
   ImageMemory memory_{1};
   std::string path_;
+  PicturePlan plan_;
   std::future<Picture> picture_;  // ends before what the thread works with
 };
 

@@ -154,31 +154,33 @@ bool classify_in_parallel(std::deque<Classifier>& classifiers, InputSource& inpu
 
 /// For one image at a time, with its kernels split over the plan's threads, or on one thread where the system
 /// refuses more.
-std::unique_ptr<Classifier> make_classifier(const Engine& engine, const Plan& plan, ImageMemory& memory) {
+std::unique_ptr<Classifier> make_classifier(const Engine& engine, const PipelinePlan& plan,
+                                            ImageMemory& memory) {
   try {
-    return std::make_unique<Classifier>(engine, plan, plan.threads, memory);
+    return std::make_unique<Classifier>(engine, plan.classifier, plan.threads, memory);
   } catch (const std::system_error&) {
     log_warning("the system refuses " + std::to_string(plan.threads) + " threads: using one");
-    return std::make_unique<Classifier>(engine, plan, 1, memory);
+    return std::make_unique<Classifier>(engine, plan.classifier, 1, memory);
   }
 }
 
 }  // namespace
 
-PipelineResult classify_all(const Engine& engine, const Plan& plan, InputSource& inputs,
+PipelineResult classify_all(const Engine& engine, const PipelinePlan& plan, InputSource& inputs,
                             std::span<const std::unique_ptr<Sink>> sinks, EarlyPicture* early) {
-  Work work{.layout = plan.layout, .predictions = predictions_per_record(engine, plan)};
+  Work work{.layout = plan.layout, .predictions = plan.classifier.predictions(engine)};
   for (const auto& sink : sinks) work.needs = work.needs | sink->needs();
   Delivery delivery(sinks, plan.log_failures);
   ImageMemory memory(plan.threads);
   bool exhausted = false;
-  if (plan.images_at_once() == 1) {
+  if (plan.images_at_once == 1) {
     work.early = early;
     const std::unique_ptr<Classifier> classifier = make_classifier(engine, plan, memory);
     exhausted = classify_in_turn(*classifier, inputs, work, delivery);
   } else {
     std::deque<Classifier> classifiers;
-    for (int i = 0; i < plan.images_at_once(); ++i) classifiers.emplace_back(engine, plan, 1, memory);
+    for (int i = 0; i < plan.images_at_once; ++i)
+      classifiers.emplace_back(engine, plan.classifier, 1, memory);
     exhausted = classify_in_parallel(classifiers, inputs, plan.order, work, delivery);
   }
   return delivery.finish(exhausted);

@@ -4,9 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <string_view>
@@ -14,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "app/base/format_text.h"
 #include "app/base/log.h"
 
 namespace mnv2::app {
@@ -22,29 +21,22 @@ namespace {
 constexpr std::chrono::milliseconds kInterval{200};  // between two drawings
 constexpr std::size_t kHandful = 5;                  // so many images are done before anybody looks
 
-template <typename... Args>
-std::string format(const char* pattern, Args... args) {
-  std::array<char, 64> buffer{};
-  const int size = std::snprintf(buffer.data(), buffer.size(), pattern, args...);
-  return {buffer.data(), static_cast<std::size_t>(std::clamp(size, 0, static_cast<int>(buffer.size()) - 1))};
-}
-
 /// "0:07", "12:34", "1:02:03", "3 d 04:05"
 std::string clock_time(double seconds) {
   constexpr double kLongest = 1000.0 * 86400;
   if (!(seconds < kLongest)) return "long";
   const auto total = static_cast<long>(std::ceil(std::max(0.0, seconds)));
   const long days = total / 86400, hours = total / 3600 % 24, minutes = total / 60 % 60;
-  if (days > 0) return format("%ld d %02ld:%02ld", days, hours, minutes);
-  if (hours > 0) return format("%ld:%02ld:%02ld", hours, minutes, total % 60);
-  return format("%ld:%02ld", minutes, total % 60);
+  if (days > 0) return format_text("%ld d %02ld:%02ld", days, hours, minutes);
+  if (hours > 0) return format_text("%ld:%02ld:%02ld", hours, minutes, total % 60);
+  return format_text("%ld:%02ld", minutes, total % 60);
 }
 
 std::string rate_text(double images_per_s) {
-  return format(images_per_s < 9.995   ? "%.2f images/s"
-                : images_per_s < 99.95 ? "%.1f images/s"
-                                       : "%.0f images/s",
-                images_per_s);
+  return format_text(images_per_s < 9.995   ? "%.2f images/s"
+                     : images_per_s < 99.95 ? "%.1f images/s"
+                                            : "%.0f images/s",
+                     images_per_s);
 }
 
 /// "[=====>    ]", `columns` wide
@@ -110,7 +102,7 @@ std::string format_progress(const Progress& progress, std::size_t columns, bool 
   parts.push_back({.text = count, .rank = 0});
   // Rounded down: 100 % is all.
   if (progress.all_found)
-    parts.push_back({.text = format("%d %%", static_cast<int>(100 * fraction)), .rank = 4});
+    parts.push_back({.text = format_text("%d %%", static_cast<int>(100 * fraction)), .rank = 4});
   parts.push_back({.text = rate_text(progress.images_per_s), .rank = 3});
   if (progress.all_found && progress.images_per_s > 0) {
     const auto left = static_cast<double>(total - progress.done);

@@ -2,11 +2,11 @@
 
 namespace mnv2::app {
 
-Destination::Destination(const Engine& engine, const Plan& plan, Output& standard_output)
+Destination::Destination(const OutputPlan& plan, Layout layout, int predictions, Output& standard_output)
     : standard_output_(standard_output) {
   if (!plan.output) return;
   if (plan.resume) {
-    journal_.emplace(*plan.output, plan.layout, predictions_per_record(engine, plan));
+    journal_.emplace(*plan.output, layout, predictions);
   } else {
     file_.emplace("--output", *plan.output);
   }

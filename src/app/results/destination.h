@@ -4,19 +4,20 @@
 #include <optional>
 #include <string>
 
-#include "app/cli/plan.h"
-#include "app/models/engine.h"
+#include "app/base/layout.h"
 #include "app/results/journal.h"
 #include "app/results/output.h"
 #include "app/results/output_file.h"
+#include "app/results/output_plan.h"
 
 namespace mnv2::app {
 
 class Destination {
  public:
+  /// @param predictions how many predictions a line of CSV has room for.
   /// @param standard_output used without --output; outlives this.
   /// @throws UsageError, Error{file_unreadable} for a file that cannot be written
-  Destination(const Engine& engine, const Plan& plan, Output& standard_output);
+  Destination(const OutputPlan& plan, Layout layout, int predictions, Output& standard_output);
 
   Output& output();
   /// What an earlier run left, with --resume.

@@ -79,15 +79,10 @@ JournalLine parse_journal_line(std::string_view text, Layout layout) {
 }
 
 Journal::Journal(std::string path, Layout layout, int predictions) : path_(std::move(path)) {
-  try {
-    open_locked();
-    read(layout, framing(layout, predictions).before);
-    done_.seal();
-  } catch (...) {
-    if (fd_ >= 0) close(fd_);
-    throw;
-  }
-  output_.emplace(fd_, path_, lines_ > 0);
+  open_locked();
+  read(layout, framing(layout, predictions).before);
+  done_.seal();
+  output_.emplace(file_.get(), path_, lines_ > 0);
   if (foreign_ > 0) {
     log_warning(path_ + ": " + std::to_string(foreign_) +
                 (foreign_ == 1 ? " line is no record" : " lines are no records") +
@@ -96,18 +91,18 @@ Journal::Journal(std::string path, Layout layout, int predictions) : path_(std::
   log_info(path_ + ": has " + std::to_string(records_) + " records, which are not made again");
 }
 
-Journal::~Journal() { close(fd_); }
-
 void Journal::open_locked() {
   // Not blocking: opening a FIFO would wait for its reader.
-  fd_ = open(path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
+  constexpr int kFlags = O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+  file_ = Descriptor(open(path_.c_str(), kFlags, 0666));
   struct stat info {};
-  if (fd_ >= 0 && fstat(fd_, &info) == 0 && !S_ISREG(info.st_mode))
+  if (file_.is_open() && fstat(file_.get(), &info) == 0 && !S_ISREG(info.st_mode))
     throw UsageError("--resume: " + path_ +
                      " is no regular file, so it cannot hold what an earlier run wrote");
-  if (fd_ < 0 && errno == EISDIR) throw UsageError("--output: " + path_ + " is a folder, expected a file");
-  if (fd_ < 0) fail("cannot write " + path_, errno);
-  if (flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+  if (!file_.is_open() && errno == EISDIR)
+    throw UsageError("--output: " + path_ + " is a folder, expected a file");
+  if (!file_.is_open()) fail("cannot write " + path_, errno);
+  if (flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno == EWOULDBLOCK)
       throw Error(ErrorCode::file_unreadable, "--resume: another run is writing to " + path_);
     fail("cannot lock " + path_, errno);
@@ -138,7 +133,7 @@ void Journal::read(Layout layout, const std::string& header) {
       throw UsageError("--resume: " + path_ + ": line " + std::to_string(lines_ + 1) + " has more than " +
                        std::to_string(kMaxLine >> 20) + " MiB; the file is left as it was");
     text.resize(before + std::max(kChunk, before));  // doubled: a long line is not scanned over and over
-    const ssize_t got = pread(fd_, text.data() + before, text.size() - before, at);
+    const ssize_t got = pread(file_.get(), text.data() + before, text.size() - before, at);
     if (got < 0 && errno != EINTR) fail("cannot read " + path_, errno);
     text.resize(before + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
     if (got < 0) continue;
@@ -169,12 +164,12 @@ void Journal::note(const JournalLine& line) {
 }
 
 void Journal::cut(off_t end, off_t size) {
-  if (ftruncate(fd_, end) != 0) fail("cannot cut the torn last line off " + path_, errno);
+  if (ftruncate(file_.get(), end) != 0) fail("cannot cut the torn last line off " + path_, errno);
   log_warning(path_ + ": dropped a torn last line of " + std::to_string(size - end) + " bytes");
 }
 
 void Journal::finish(bool complete) {
-  if (output_->state() == Output::State::open && fsync(fd_) != 0) output_->fail(errno);
+  if (output_->state() == Output::State::open && fsync(file_.get()) != 0) output_->fail(errno);
   if (!complete || output_->state() != Output::State::open)
     log_warning(path_ + ": the run is not complete; the same command goes on from here");
 }

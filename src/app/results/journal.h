@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "app/base/descriptor.h"
 #include "app/results/done_paths.h"
 #include "app/results/output.h"
 #include "app/results/writer.h"
@@ -32,7 +33,6 @@ class Journal {
   /// @throws UsageError for a file that is not the result of such a run; it stays as it is.
   /// @throws Error{file_unreadable} where it cannot be written, or another run is writing to it.
   Journal(std::string path, Layout layout, int predictions);
-  ~Journal();
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
 
@@ -54,7 +54,7 @@ class Journal {
   void cut(off_t end, off_t size);
 
   std::string path_;
-  int fd_ = -1;
+  Descriptor file_;
   DonePaths done_;
   std::size_t records_ = 0;
   std::size_t failed_ = 0;

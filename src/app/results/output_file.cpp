@@ -56,10 +56,6 @@ std::string follow_links(const std::string& path) {
   throw Error(ErrorCode::file_unreadable, path + ": " + std::generic_category().message(ELOOP));
 }
 
-OutputFile::OldFile::~OldFile() {
-  if (fd >= 0) close(fd);
-}
-
 OutputFile::OutputFile(const std::string& flag, const std::string& path) {
   if (path.empty()) throw UsageError(flag + ": the file name is empty");
   path_ = follow_links(path);
@@ -84,8 +80,8 @@ OutputFile::OutputFile(const std::string& flag, const std::string& path) {
 
 /// Keeps who goes on with FILE (see Journal) and who replaces it apart.
 void OutputFile::lock_old(const std::string& flag) {
-  old_.fd = open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (old_.fd >= 0 && flock(old_.fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+  old_ = Descriptor(open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (old_.is_open() && flock(old_.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
     throw Error(ErrorCode::file_unreadable, flag + ": another run is writing to " + path_);
 }
 

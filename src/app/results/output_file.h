@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "app/base/descriptor.h"
 #include "app/results/output.h"
 
 namespace mnv2::app {
@@ -37,15 +38,6 @@ class OutputFile {
   void finish(bool complete);
 
  private:
-  /// Locked as long as it is open.
-  struct OldFile {
-    OldFile() = default;
-    ~OldFile();
-    OldFile(const OldFile&) = delete;
-    OldFile& operator=(const OldFile&) = delete;
-    int fd = -1;
-  };
-
   void lock_old(const std::string& flag);
   void open_part(const std::string& flag);
   void put_in_place();
@@ -53,7 +45,7 @@ class OutputFile {
 
   std::string path_;  // where links lead to
   std::string part_;  // FILE.part, empty for what is written straight into
-  OldFile old_;       // at path_ when the run began
+  Descriptor old_;    // at path_ when the run began, locked as long as it is open
   int fd_ = -1;
   bool finished_ = false;
   std::optional<Output> output_;

@@ -13,6 +13,8 @@
 #include <iterator>
 #include <system_error>
 
+#include "app/base/descriptor.h"
+
 namespace mnv2::app {
 namespace {
 
@@ -47,13 +49,6 @@ bool is_there(const std::string& path, const std::string& source, const struct s
          same_bytes(path, source);
 }
 
-struct CloseDescriptor {
-  const int fd;
-  ~CloseDescriptor() {
-    if (fd >= 0) close(fd);
-  }
-};
-
 /// Not std::filesystem::copy_file: GCC's says "Input/output error" for a full disk.
 void copy_bytes(int from, int to) {
   std::array<char, 65536> buffer;
@@ -76,13 +71,13 @@ class TemporaryCopy {
       : path_(folder + "/.mnv2-classify." + std::to_string(getpid()) + ".part") {
     (void)unlink(path_.c_str());  // of a process of the same number that was killed
     try {
-      const CloseDescriptor from{open(source.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-      if (from.fd < 0) fail(errno, "cannot read it");
-      const CloseDescriptor to{open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666)};
-      if (to.fd < 0) fail(errno, "cannot write " + path_);
-      copy_bytes(from.fd, to.fd);
+      const Descriptor from(open(source.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+      if (!from.is_open()) fail(errno, "cannot read it");
+      const Descriptor to(open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+      if (!to.is_open()) fail(errno, "cannot write " + path_);
+      copy_bytes(from.get(), to.get());
       const timespec times[2] = {info.st_atim, info.st_mtim};
-      if (futimens(to.fd, times) != 0) fail(errno, "cannot set the time of " + path_);
+      if (futimens(to.get(), times) != 0) fail(errno, "cannot set the time of " + path_);
     } catch (const std::system_error&) {
       (void)unlink(path_.c_str());
       throw;

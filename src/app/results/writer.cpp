@@ -1,8 +1,8 @@
 #include "app/results/writer.h"
 
 #include <cstdint>
-#include <cstdio>
 
+#include "app/base/format_text.h"
 #include "app/base/json.h"
 #include "app/base/log.h"
 #include "app/results/csv.h"
@@ -47,34 +47,27 @@ Json to_json(const Record& record) {
   return json;
 }
 
-template <typename... Args>
-void append_format(std::string& out, const char* format, Args... args) {
-  char buffer[128];
-  std::snprintf(buffer, sizeof buffer, format, args...);
-  out += buffer;
-}
-
 std::string to_text(const Record& record) {
   std::string out = printable(record.path);
   if (record.error) {
     out.append(": ").append(error_code_name(record.error->code)).append(": ");
     return out.append(printable(record.error->message)).append("\n");
   }
-  append_format(out, "  %dx%d", record.width, record.height);
+  out += format_text("  %dx%d", record.width, record.height);
   if (record.orientation != 1)
-    append_format(out, ", turned upright from EXIF orientation %d", record.orientation);
+    out += format_text(", turned upright from EXIF orientation %d", record.orientation);
   out += "\n";
   for (const LabeledPrediction& prediction : record.top) {
-    append_format(out, "  %6.2f %%  ", 100.0 * static_cast<double>(prediction.probability));
+    out += format_text("  %6.2f %%  ", 100.0 * static_cast<double>(prediction.probability));
     out += printable(prediction.label);
-    append_format(out, " (%d)\n", prediction.index);
+    out += format_text(" (%d)\n", prediction.index);
   }
   for (const std::string& warning : record.warnings)
     out.append("  warning: ").append(printable(warning)).append("\n");
   if (record.timings) {
-    append_format(out, "  read %.2f ms, decode %.2f ms, preprocess %.2f ms, inference %.2f ms\n",
-                  record.timings->read_ms, record.timings->decode_ms, record.timings->preprocess_ms,
-                  record.timings->inference_ms);
+    out += format_text("  read %.2f ms, decode %.2f ms, preprocess %.2f ms, inference %.2f ms\n",
+                       record.timings->read_ms, record.timings->decode_ms, record.timings->preprocess_ms,
+                       record.timings->inference_ms);
   }
   return out;
 }

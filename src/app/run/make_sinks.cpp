@@ -1,5 +1,8 @@
 #include "app/run/make_sinks.h"
 
+#include <string>
+#include <utility>
+
 #include "app/eval/eval_sink.h"
 #include "app/results/embedding_sink.h"
 #include "app/results/html_sink.h"
@@ -7,29 +10,44 @@
 #include "app/results/sort_sink.h"
 
 namespace mnv2::app {
+namespace {
 
-std::vector<std::unique_ptr<Sink>> make_sinks(const Engine& engine, const Plan& plan, Output& output) {
+/// Those that have files of their own.
+/// @param truth_labels to name the true classes with; empty where they are not known.
+std::vector<std::unique_ptr<Sink>> sinks_of_files(const Engine& engine, const OutputPlan& plan,
+                                                  std::vector<std::string> truth_labels) {
   std::vector<std::unique_ptr<Sink>> sinks;
   if (plan.embeddings) {
-    const int size = engine.network.embedding_size();
+    const int size = engine.network().embedding_size();
     sinks.push_back(std::make_unique<EmbeddingSink>(*plan.embeddings, static_cast<std::size_t>(size)));
   }
   if (plan.html) {
-    const HtmlSink::Settings settings{.model = engine.network.model().path().filename().string(),
-                                      .labels = plan.eval ? engine.labels : std::vector<std::string>()};
+    const HtmlSink::Settings settings{.model = engine.network().model().path().filename().string(),
+                                      .labels = std::move(truth_labels)};
     sinks.push_back(std::make_unique<HtmlSink>(*plan.html, settings));
   }
   if (plan.sort_into) {
     sinks.push_back(std::make_unique<SortSink>(*plan.sort_into, plan.sort_as, engine.labels,
-                                               engine.network.num_classes()));
+                                               engine.network().num_classes()));
   }
-  if (plan.eval) {
-    sinks.push_back(
-        std::make_unique<EvalSink>(output, plan.layout, engine.labels, engine.network.num_classes()));
-    return sinks;
-  }
+  return sinks;
+}
+
+}  // namespace
+
+std::vector<std::unique_ptr<Sink>> make_sinks(const Engine& engine, const Classify& plan, Output& output) {
+  std::vector<std::unique_ptr<Sink>> sinks = sinks_of_files(engine, plan.run.outputs, {});
+  const PipelinePlan& pipeline = plan.run.pipeline;
   // Last: what has a record has been dealt with, so that --resume may skip it.
-  sinks.push_back(std::make_unique<RecordSink>(output, plan.layout, predictions_per_record(engine, plan)));
+  sinks.push_back(
+      std::make_unique<RecordSink>(output, pipeline.layout, pipeline.classifier.predictions(engine)));
+  return sinks;
+}
+
+std::vector<std::unique_ptr<Sink>> make_sinks(const Engine& engine, const Evaluate& plan, Output& output) {
+  std::vector<std::unique_ptr<Sink>> sinks = sinks_of_files(engine, plan.run.outputs, engine.labels);
+  sinks.push_back(std::make_unique<EvalSink>(output, plan.run.pipeline.layout, engine.labels,
+                                             engine.network().num_classes()));
   return sinks;
 }
 

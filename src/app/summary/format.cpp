@@ -1,19 +1,12 @@
 #include <algorithm>
-#include <cstdio>
 
+#include "app/base/format_text.h"
 #include "app/base/json.h"
 #include "app/base/log.h"
 #include "app/summary/summary.h"
 
 namespace mnv2::app {
 namespace {
-
-template <typename... Args>
-std::string print(const char* format, Args... args) {
-  char buffer[256];
-  std::snprintf(buffer, sizeof buffer, format, args...);
-  return buffer;
-}
 
 /// 3504872 as "3,504,872".
 std::string grouped(std::int64_t number) {
@@ -23,13 +16,13 @@ std::string grouped(std::int64_t number) {
   return digits;
 }
 
-std::string kilobytes(std::int64_t bytes) { return print("%.1f", static_cast<double>(bytes) / 1000); }
+std::string kilobytes(std::int64_t bytes) { return format_text("%.1f", static_cast<double>(bytes) / 1000); }
 
 /// As PyTorch writes a tensor's shape, for one image.
 std::string output_shape(const SummaryRow& row, bool is_vector) {
   const LayerShape& shape = row.shape;
-  return is_vector ? print("[1, %d]", row.out_c)
-                   : print("[1, %d, %d, %d]", row.out_c, shape.out_h, shape.out_w);
+  return is_vector ? format_text("[1, %d]", row.out_c)
+                   : format_text("[1, %d, %d, %d]", row.out_c, shape.out_h, shape.out_w);
 }
 
 /// A column's cells are padded to its widest one.
@@ -71,7 +64,7 @@ std::string to_text(const Summary& summary) {
       printable(summary.source) + "\n\n" + table(cells) + "\n  " + grouped(total.parameters) + " parameters" +
       (summary.as_trained ? " as trained, " : " with BatchNorm folded in, ") +
       (summary.as_trained ? grouped(total.shape.parameters) + " with BatchNorm folded in, " : "") +
-      print("%.1f M multiply-adds\n", static_cast<double>(total.shape.multiply_adds) / 1e6);
+      format_text("%.1f M multiply-adds\n", static_cast<double>(total.shape.multiply_adds) / 1e6);
   if (summary.separable_costs.empty()) return out;
 
   std::int64_t sum = 0;
@@ -87,9 +80,10 @@ std::string to_text(const Summary& summary) {
   return out +
          "\n  Cost of the separable blocks, D_K^2 aM (rD_F)^2 + aM aN (rD_F)^2 (Howard et al. 2017, section "
          "3.3)" +
-         (summary.multipliers ? print("\n  alpha = %.4g, rho = %d / 224 = %.4g", summary.multipliers->alpha,
-                                      summary.input_h, summary.multipliers->rho)
-                              : "") +
+         (summary.multipliers
+              ? format_text("\n  alpha = %.4g, rho = %d / 224 = %.4g", summary.multipliers->alpha,
+                            summary.input_h, summary.multipliers->rho)
+              : "") +
          "\n" + table(costs);
 }
 

@@ -2,18 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <limits>
+
+#include "app/base/format_text.h"
 
 namespace mnv2::app {
 namespace {
 
 std::string activation_of(const Clamp& clamp) {
-  const auto number = [](float value) {
-    char buffer[32];
-    std::snprintf(buffer, sizeof buffer, "%g", static_cast<double>(value));
-    return std::string(buffer);
-  };
+  const auto number = [](float value) { return format_text("%g", static_cast<double>(value)); };
   if (clamp.is_linear()) return "";
   if (clamp == Clamp{0, 6}) return ", ReLU6";
   if (clamp == Clamp{0, std::numeric_limits<float>::infinity()}) return ", ReLU";

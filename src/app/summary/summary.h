@@ -7,10 +7,18 @@
 #include <vector>
 
 #include "app/base/layout.h"
+#include "app/models/engine.h"
 #include "mnv2/layer_shapes.h"
 #include "mnv2/model.h"
 
 namespace mnv2::app {
+
+/// The plan of the mode.
+struct Summarize {
+  ModelPlan model;
+  Layout layout = Layout::text;
+  std::optional<std::string> output = {};  // a file; stdout without
+};
 
 /// A layer, or the global average pooling, which has no Layer.
 struct SummaryRow {
