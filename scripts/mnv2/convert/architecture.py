@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 FORMAT = "mnv2-classify"
-FORMAT_VERSION = "2"
 
 Clamp = Optional[tuple[float, Optional[float]]]  # (min, max) of an activation, max None for no bound; None for none
 RELU6: Clamp = (0, 6)
 RELU: Clamp = (0, None)
 LINEAR: Clamp = None
+
+SOFTMAX, SIGMOID, RAW = OUTPUT_ACTIVATIONS = ("softmax", "sigmoid", "none")
+FORMS = ("crop", "crop-floor", "fit", "squash", "squash-half-pixel", "squash-align-corners")
+CROP_FORMS = FORMS[:2]  # those that resize the short side first; for the others `resize` equals `crop`
+INTERPOLATIONS = ("bilinear", "bicubic", "lanczos", "nearest")
+VERSION_2_INTERPOLATIONS = INTERPOLATIONS[:2]
 
 
 class ConversionError(Exception):
@@ -51,14 +56,35 @@ class Block:
 
 @dataclass(frozen=True)
 class Architecture:
-    """`head` None: the last block is pooled. `classifier` None: the network gives features only."""
+    """`head` None: the last block is pooled. `classifier` None: the network gives features only; one linear layer, or
+    several in order. `output_activation` makes probabilities of the last one's outputs.
+    """
 
     name: str
     padding: str  # "symmetric" or "same", see models/README.md
     stem: Layer
     blocks: tuple[Block, ...]
     head: Optional[Layer]
-    classifier: Optional[Layer]
+    classifier: Union[None, Layer, tuple[Layer, ...]]
+    output_activation: str = SOFTMAX
+
+    @property
+    def outputs(self) -> int:
+        """Of the classifier; 0 without one."""
+        layers = self.classifier_layers()
+        return layers[-1][1].out_channels if layers else 0
+
+    @property
+    def classes(self) -> int:
+        """As many as there are labels: a sigmoid over one output tells two classes apart."""
+        return 2 if self.output_activation == SIGMOID and self.outputs == 1 else self.outputs
+
+    def classifier_layers(self) -> list[tuple[str, Layer]]:
+        if self.classifier is None:
+            return []
+        if isinstance(self.classifier, Layer):
+            return [("classifier", self.classifier)]
+        return [(f"classifier.{i}", layer) for i, layer in enumerate(self.classifier)]
 
     def layers(self) -> list[tuple[str, Layer]]:
         """(name, layer) in order of execution; the tensors are `<name>.weight` and `<name>.bias`."""
@@ -67,8 +93,9 @@ class Architecture:
             if block.expand is not None:
                 named.append((f"blocks.{i}.expand", block.expand))
             named += [(f"blocks.{i}.depthwise", block.depthwise), (f"blocks.{i}.project", block.project)]
-        last = (("head", self.head), ("classifier", self.classifier))
-        return named + [(name, layer) for name, layer in last if layer is not None]
+        if self.head is not None:
+            named.append(("head", self.head))
+        return named + self.classifier_layers()
 
 
 @dataclass(frozen=True)
@@ -78,6 +105,7 @@ class Preprocessing:
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)  # RGB, for values in [0, 1]
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     interpolation: str = "bilinear"
+    form: str = "crop"  # one of FORMS
 
 
 def compact_json(value: Any) -> str:
@@ -95,14 +123,36 @@ def _without_unknown(description: Any) -> Any:
     return description
 
 
+def describe(architecture: Architecture) -> dict[str, Any]:
+    """`architecture` of the metadata; what has its default is left out where an older version does not know it."""
+    described = _without_unknown(asdict(architecture))
+    if architecture.output_activation == SOFTMAX:
+        del described["output_activation"]
+    return described
+
+
+def describe_preprocessing(preprocessing: Preprocessing) -> dict[str, Any]:
+    described = asdict(preprocessing)
+    if preprocessing.form == "crop":
+        del described["form"]
+    return described
+
+
+def format_version(architecture: Architecture, preprocessing: Preprocessing) -> str:
+    """The oldest version that can say all this, so that older programs read what they can run."""
+    old = (not isinstance(architecture.classifier, tuple) and architecture.output_activation == SOFTMAX and
+           preprocessing.form == "crop" and preprocessing.interpolation in VERSION_2_INTERPOLATIONS)
+    return "2" if old else "3"
+
+
 def make_metadata(architecture: Architecture, preprocessing: Preprocessing, labels: Optional[list[str]], source: str,
                   source_sha256: Optional[str]) -> dict[str, str]:
     """The `__metadata__` of a model file; `labels` and `source_sha256` are left out when None."""
     metadata = {
         "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "architecture": compact_json(_without_unknown(asdict(architecture))),
-        "preprocessing": compact_json(asdict(preprocessing)),
+        "format_version": format_version(architecture, preprocessing),
+        "architecture": compact_json(describe(architecture)),
+        "preprocessing": compact_json(describe_preprocessing(preprocessing)),
         "source": source,
     }
     if labels is not None:

@@ -35,16 +35,23 @@ class Converted:
         return self.recognised.architecture
 
 
-def find_labels(labels: Union[None, Path, Sequence[str]], classes: int) -> Optional[list[str]]:
-    """The names of a file or list; without either ImageNet's for 1000 classes, where torchvision has them."""
+def find_labels(labels: Union[None, Path, Sequence[str]], architecture: Architecture) -> Optional[list[str]]:
+    """The names of a file or list; without either ImageNet's for 1000 classes, where torchvision has them.
+
+    Where a sigmoid tells two classes apart, one name stands for `not NAME` and `NAME`.
+    """
+    classes = architecture.classes
     if labels is not None and classes == 0:
         raise LabelsError("labels for a network that has no classifier, which gives features and no classes")
     if labels is None:
         return imagenet_labels() if classes == 1000 else None
+    where = ""
     if isinstance(labels, (str, Path)):
-        return read_labels(Path(labels), classes)
+        labels, where = read_labels(Path(labels)), f"{labels}: "
+    if architecture.outputs < classes and len(labels) == 1:
+        labels = [f"not {labels[0]}", *labels]
     if len(labels) != classes or not all(isinstance(label, str) and label for label in labels):
-        raise LabelsError(f"{len(labels)} labels, expected {classes} names, one per class")
+        raise LabelsError(f"{where}{len(labels)} labels, expected {classes}, one per class")
     return list(labels)
 
 

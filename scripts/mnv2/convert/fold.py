@@ -26,12 +26,17 @@ def fold(tensors: Mapping[str, np.ndarray], recognised: Recognised) -> dict[str,
         weight, bias = _fold_layer(tensors, recognised.origins[name])
         weight = weight.reshape(layer.weight_shape())  # a linear layer may have been a 1x1 convolution
         for part, values in (("weight", weight), ("bias", bias)):
-            with np.errstate(over="ignore"):
-                single = values.astype(np.float32)
-            _check_finite(f"{name}.{part} with BatchNorm folded in", single)
-            folded[f"{name}.{part}"] = single
+            folded[f"{name}.{part}"] = to_float32(f"{name}.{part} with BatchNorm folded in", values)
         assert bias.shape == (layer.out_channels,)
     return folded
+
+
+def to_float32(what: str, values: np.ndarray) -> np.ndarray:
+    """Raises FoldError when a value does not fit."""
+    with np.errstate(over="ignore"):
+        single = values.astype(np.float32)
+    check_finite(what, single)
+    return single
 
 
 def count_source_parameters(tensors: Mapping[str, np.ndarray], recognised: Recognised) -> Recognised:
@@ -54,7 +59,7 @@ def count_source_parameters(tensors: Mapping[str, np.ndarray], recognised: Recog
 def _fold_layer(tensors: Mapping[str, np.ndarray], origin: Origin) -> tuple[np.ndarray, np.ndarray]:
     """Weight and bias in float64."""
     def finite(name: str) -> np.ndarray:
-        _check_finite(name, tensors[name])
+        check_finite(name, tensors[name])
         return tensors[name]
 
     weight = finite(f"{origin.conv}.weight")
@@ -67,11 +72,17 @@ def _fold_layer(tensors: Mapping[str, np.ndarray], origin: Origin) -> tuple[np.n
         raise FoldError(f"{origin.bn}.running_var has a negative value: {variance.min():g}")
     if origin.eps == 0 and (variance == 0).any():
         raise FoldError(f"{origin.bn}.running_var has a zero, which needs an eps above 0")
-    scale = gamma / np.sqrt(variance + origin.eps)
+    return fold_norm(weight, bias, gamma, beta, mean, variance, origin.eps)
+
+
+def fold_norm(weight: np.ndarray, bias: np.ndarray, gamma: np.ndarray, beta: np.ndarray, mean: np.ndarray,
+              variance: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray]:
+    """The weight and bias of a layer with the BatchNorm after it folded in, float64."""
+    scale = gamma / np.sqrt(variance + eps)
     return weight * scale.reshape(-1, *[1] * (weight.ndim - 1)), beta + (bias - mean) * scale
 
 
-def _check_finite(name: str, values: np.ndarray) -> None:
+def check_finite(name: str, values: np.ndarray) -> None:
     bad = np.argwhere(~np.isfinite(values))
     if len(bad):
         raise FoldError(f"{name} has {len(bad)} values that are not finite, the first at {bad[0].tolist()}")

@@ -13,8 +13,8 @@ class LabelsError(ConversionError):
     """A label file that cannot be used."""
 
 
-def read_labels(path: Path, classes: int) -> list[str]:
-    """The labels of `path`, one per class.
+def read_labels(path: Path) -> list[str]:
+    """The labels of `path`.
 
     JSON is a list of names, or an object {"0": NAME, ...}; a NAME is a string or a list [wnid, name]. Everything else
     is text with one name a line. Raises LabelsError, OSError.
@@ -24,12 +24,9 @@ def read_labels(path: Path, classes: int) -> list[str]:
     except UnicodeDecodeError as error:
         raise LabelsError(f"{path}: not UTF-8 text: {error.reason} at byte {error.start}") from None
     try:
-        labels = _parse_json(text) if text.lstrip()[:1] in ("[", "{") else _parse_lines(text)
+        return _parse_json(text) if text.lstrip()[:1] in ("[", "{") else _parse_lines(text)
     except LabelsError as error:
         raise LabelsError(f"{path}: {error}") from None
-    if len(labels) != classes:
-        raise LabelsError(f"{path}: {len(labels)} labels, expected {classes}, one per class")
-    return labels
 
 
 def _parse_lines(text: str) -> list[str]:

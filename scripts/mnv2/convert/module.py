@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Optional, Sequence, Union
 
 from mnv2.convert.architecture import ConversionError
+from mnv2.convert.heads import settle_outputs
 from mnv2.convert.known_layouts import LAYOUTS, recognise
 from mnv2.convert.preprocessing import PreprocessingWishes, choose_preprocessing
 
@@ -18,13 +19,15 @@ if TYPE_CHECKING:
 
 def convert(module: "torch.nn.Module", example_input: "torch.Tensor", output: Union[str, Path], *,
             arch: Optional[str] = None, labels: Union[None, Path, Sequence[str]] = None,
-            wishes: PreprocessingWishes = PreprocessingWishes(), source: Optional[str] = None) -> Converted:
+            wishes: PreprocessingWishes = PreprocessingWishes(), source: Optional[str] = None,
+            output_activation: Optional[str] = None) -> Converted:
     """Writes a model file of `module`, which stays as it is.
 
     The layers are recognised by the names of the state_dict (`arch`: a name of LAYOUTS, to force one). Strides,
     activations, residual connections, padding and BatchNorm's eps are observed while the module runs on `example_input`
     [N, 3, H, W]. The written file's network must then give the module's outputs on `example_input` and on noise, within
-    1e-4 of the largest; a softmax at the end is left out, because the program has its own.
+    1e-4 of the largest; a softmax or sigmoid at the end is left out, because the program has its own. Without either in the
+    module `output_activation` says what the outputs are: "softmax" (the default), "sigmoid" or "none".
 
     `labels` is a file or the names; the crop is the side of `example_input`, unless `wishes` say otherwise.
     Raises ConversionError, and whatever `module` raises when it runs.
@@ -47,7 +50,8 @@ def convert(module: "torch.nn.Module", example_input: "torch.Tensor", output: Un
         layout = recognised.layout.preprocessing
         wishes = replace(wishes, crop=crop, resize=wishes.resize or crop * layout.resize // layout.crop)
     preprocessing = choose_preprocessing(recognised.layout, wishes)
-    classifier = recognised.architecture.classifier
-    names = find_labels(labels, 0 if classifier is None else classifier.out_channels)
+    architecture = settle_outputs(recognised.architecture, output_activation, observed.output_activation)
+    recognised = replace(recognised, architecture=architecture)
+    names = find_labels(labels, architecture)
     return write_network(output, subject.tensors, recognised, preprocessing, names,
                          source or f"module {type(module).__name__}", check=observed.check)

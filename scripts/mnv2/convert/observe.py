@@ -14,7 +14,7 @@ from typing import Any, Callable, Mapping, Optional, Sequence
 import numpy as np
 import torch
 
-from mnv2.convert.architecture import Block, Clamp, ConversionError, Layer
+from mnv2.convert.architecture import SIGMOID, SOFTMAX, Block, Clamp, ConversionError, Layer
 from mnv2.convert.checkpoint import to_float64, without_wrappers
 from mnv2.convert.layouts import Recognised
 from mnv2.convert.run_file import run_model_file
@@ -48,7 +48,8 @@ class Result:
     call: Optional[Call] = None
     other: str = ""
     pads: tuple[int, ...] = (0, 0, 0, 0)  # put around what the layer gave
-    before_softmax: Optional[torch.Tensor] = None
+    before_output: Optional[torch.Tensor] = None  # what a softmax or sigmoid was given
+    output_activation: Optional[str] = None
 
 
 class Recording:
@@ -57,6 +58,7 @@ class Recording:
     def __init__(self, names: Mapping[int, str]) -> None:
         self.names = names
         self.calls: dict[str, Call] = {}
+        self.output_activation: Optional[str] = None  # at the end of the module
 
     def run(self, module: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
         """What `module` gives for `images` [N, 3, H, W] before a softmax: [N, outputs], a map averaged over its pixels."""
@@ -73,11 +75,16 @@ class Recording:
         recorder.mnv2_result = Result()
         with torch.no_grad():
             output = module(recorder)
+        result = getattr(output, "mnv2_result", Result())
+        self.output_activation = result.output_activation
+        if isinstance(output, torch.Tensor) and output.shape == (len(images),):
+            output = output[:, None]  # one number for each image
         if not isinstance(output, torch.Tensor) or output.ndim not in (2, 4):
             shape = list(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
             raise ConversionError(f"the module gives {shape}, expected a tensor [N, outputs] or [N, outputs, h, w]")
-        before = getattr(output, "mnv2_result", Result()).before_softmax
+        before = result.before_output
         plain = (output if before is None else before).as_subclass(torch.Tensor)
+        plain = plain[:, None] if plain.ndim == 1 else plain
         return plain if plain.ndim == 2 else plain.mean((2, 3))
 
     def _see(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], given: Any) -> None:
@@ -155,9 +162,12 @@ class Recording:
         return replace(source, pads=tuple(before + more for before, more in zip(source.pads, added)))
 
     def _see_softmax(self, source: Result, input: torch.Tensor, *_: Any, **__: Any) -> Result:
-        return Result(other="softmax", before_softmax=input)
+        return Result(other="softmax", before_output=input, output_activation=SOFTMAX)
 
     _see_log_softmax = _see_softmax
+
+    def _see_sigmoid(self, source: Result, input: torch.Tensor) -> Result:
+        return Result(other="sigmoid", before_output=input, output_activation=SIGMOID)
 
     def _layer(self, source: Result, weight: torch.Tensor) -> Call:
         name = self.names.get(id(weight), "")
@@ -187,6 +197,7 @@ class Observed:
 
     calls: dict[str, Call]
     examples: list[tuple[torch.Tensor, torch.Tensor]]  # inputs, outputs
+    output_activation: Optional[str]
 
     def apply(self, recognised: Recognised) -> Recognised:
         """`recognised` with what was observed in place of what was assumed. Raises ConversionError."""
@@ -282,7 +293,7 @@ def observe(subject: Subject, example_input: torch.Tensor) -> Observed:
     recording = Recording(subject.names)
     examples = [(images, recording.run(subject.module, images)),
                 (noise, Recording(subject.names).run(subject.module, noise))]
-    return Observed(recording.calls, examples)
+    return Observed(recording.calls, examples, recording.output_activation)
 
 
 def _pair(value: Any) -> tuple[int, int]:

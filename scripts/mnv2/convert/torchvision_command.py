@@ -11,12 +11,14 @@ import json
 import math
 import os
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional, Sequence
 
-from mnv2.convert.architecture import RELU, RELU6, ConversionError
+from mnv2.convert.architecture import OUTPUT_ACTIVATIONS, RELU, RELU6, ConversionError
 from mnv2.convert.block_table import Table
+from mnv2.convert.heads import HeadError, settle_outputs
 from mnv2.convert.known_layouts import LAYOUTS, recognise
 from mnv2.convert.layouts import BN_EPS, LayoutError, Settings
 from mnv2.convert.options import parse_channels, parse_eps, parse_rows, parse_side
@@ -55,6 +57,10 @@ def parse_arguments(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
                          help="same: TensorFlow's, for weights that come from there (default: symmetric)")
     network.add_argument("--bn-eps", type=parse_eps, metavar="X", default=BN_EPS,
                          help=f"BatchNorm's epsilon (default: {BN_EPS:g}; TensorFlow's networks: 0.001)")
+
+    network.add_argument("--output-activation", choices=OUTPUT_ACTIVATIONS,
+                         help="what makes probabilities of the outputs (default: softmax); sigmoid over one output tells two "
+                              "classes apart, over several each is independent of the others")
 
     preprocessing = parser.add_argument_group("preprocessing", "default: that of the layout's published weights")
     preprocessing.add_argument("--resize", type=partial(parse_side, limit=MAX_RESIZE), metavar="N",
@@ -96,15 +102,14 @@ def run(options: argparse.Namespace) -> None:
     try:
         recognised = recognise(checkpoint.tensors, settings, options.arch)
         preprocessing = choose_preprocessing(recognised.layout, wishes)
-        classifier = recognised.architecture.classifier
-        classes = 0 if classifier is None else classifier.out_channels
-        labels = find_labels(options.labels, classes)
-        if labels is None and classes == 1000:
+        recognised = replace(recognised, architecture=settle_outputs(recognised.architecture, options.output_activation))
+        labels = find_labels(options.labels, recognised.architecture)
+        if labels is None and recognised.architecture.outputs == 1000:
             note("no labels: torchvision 0.13 or later, which has the names of ImageNet's classes, cannot be imported; "
                  "use --labels FILE")
         converted = write_network(options.output, checkpoint.tensors, recognised, preprocessing, labels, source,
                                   checkpoint.sha256)
-    except (FoldError, LayoutError) as error:
+    except (FoldError, HeadError, LayoutError) as error:
         raise ConversionError(f"{path}: {error}") from None
     report(converted, source, options)
 
@@ -113,7 +118,7 @@ def report(converted: Converted, source: str, options: argparse.Namespace) -> No
     """Says what was found, what was assumed, and what was written."""
     architecture, table, preprocessing = converted.architecture, converted.recognised.table, converted.preprocessing
     outputs = (f"features only, {architecture.layers()[-1][1].out_channels} of them" if architecture.classifier is None else
-               f"{architecture.classifier.out_channels} classes, "
+               f"{architecture.classes} classes, "
                f"{'no' if converted.labels is None else len(converted.labels)} labels")
     note(f"{source}: {converted.recognised.layout.title}, {len(architecture.blocks)} blocks ({table.origin}), {outputs}")
     note(f"a checkpoint does not say: {options.activation} (--activation), {options.padding} padding (--padding), BatchNorm "
