@@ -14,7 +14,7 @@ from torchvision.models import MobileNetV2
 SIZES = ((96, 96), (75, 61))
 
 CONFIGURATIONS: list[dict[str, Any]] = [
-    {"width_mult": 0.1}, {"width_mult": 0.1, "round_nearest": 1, "num_classes": 1},
+    {"width_mult": 0.1}, {"width_mult": 0.1, "round_nearest": 1, "num_classes": 3},
     {"width_mult": 0.2, "round_nearest": 4, "num_classes": 17}, {"width_mult": 0.25, "num_classes": 2},
     {"width_mult": 0.3, "round_nearest": 16, "num_classes": 10}, {"width_mult": 0.35, "round_nearest": 1},
     {"width_mult": 0.35, "num_classes": 37}, {"width_mult": 0.5, "num_classes": 100},

@@ -160,7 +160,9 @@ class Refused(ConverterCase):
             (without("features.3.conv.0.1.running_var"), "features.3.conv.0.1.running_var is missing, expected [48]"),
             (without("features.5."), "features.5.conv.0.0.weight is missing"),
             (without("features.18."), "features.18.0.weight is missing, expected [any, 32, 1, 1]"),
-            (without("classifier"), "classifier.1.weight is missing, expected [any, 1280]"),
+            ({**state(), "classifier.1.weight": torch.ones(3, 1281)},
+             "classifier.1.weight has the shape [3, 1281], expected [any, 1280]"),
+            ({**state(), "other.weight": torch.ones(7, 1280)}, "other.weight [7, 1280] is unexpected"),  # a second head
             ({name: tensor for name, tensor in state().items() if ".conv." not in name},
              "features.1.conv.0.0.weight is missing"),
             ({**state(), "features.7.conv.2.weight": torch.ones(8, 40, 1, 1)},
@@ -169,7 +171,7 @@ class Refused(ConverterCase):
             ({**state(), "features.0.0.weight": torch.ones(0, 3, 3, 3)}, "has the shape [0, 3, 3, 3]"),
             ({**state(), "features.2.conv.1.0.weight": torch.ones(48, 48, 3, 3)}, "expected [48, 1, 3, 3]"),
             ({**state(), "classifier.1.bias": torch.ones(4)}, "classifier.1.bias has the shape [4], expected [3]"),
-            ({**state(), "features.0.0.bias": torch.ones(8), "extra": torch.ones(1)}, "features.0.0.bias [8] is unexpected"),
+            ({**state(), "features.0.0.alpha": torch.ones(8), "extra": torch.ones(1)}, "features.0.0.alpha [8] is unexpected"),
         ]
         for checkpoint, message in cases:
             with self.subTest(message=message):

@@ -74,11 +74,11 @@ def write_network(output: Path, tensors: Mapping[str, np.ndarray], recognised: R
     folded = fold(tensors, recognised)
     recognised = count_source_parameters(tensors, recognised)
     metadata = make_metadata(recognised.architecture, preprocessing, labels, source, source_sha256)
-    size = _write_checked(output, metadata, folded, check)
+    size = write_checked(output, metadata, folded, check)
     return Converted(output, size, sum(tensor.size for tensor in folded.values()), recognised, preprocessing, labels)
 
 
-def _write_checked(output: Path, metadata: dict[str, str], tensors: dict[str, np.ndarray],
+def write_checked(output: Path, metadata: dict[str, str], tensors: dict[str, np.ndarray],
                    check: Optional[Check]) -> int:
     """Writes a temporary file beside `output`, reads it back, compares, and renames it. Returns its size in bytes."""
     temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Mapping
+from typing import Mapping, Union
 
 import numpy as np
 
-from mnv2.convert.architecture import ConversionError, Layer
+from mnv2.convert.architecture import Architecture, ConversionError, Layer
 from mnv2.convert.layouts import Origin, Recognised
 
 
@@ -46,14 +46,21 @@ def count_source_parameters(tensors: Mapping[str, np.ndarray], recognised: Recog
         parts = [f"{origin.conv}.weight", f"{origin.conv}.bias"]
         if origin.bn is not None:
             parts += [f"{origin.bn}.weight", f"{origin.bn}.bias"]
-        return replace(layer, source_parameters=sum(tensors[part].size for part in parts if part in tensors))
+        counted = sum(tensors[part].size for part in parts if part in tensors)
+        return replace(layer, source_parameters=None if origin.before is not None else counted)
 
     layers = {name: counted(name, layer) for name, layer in recognised.architecture.layers()}
     architecture = recognised.architecture
     blocks = tuple(replace(block, expand=layers.get(f"blocks.{i}.expand"), depthwise=layers[f"blocks.{i}.depthwise"],
                            project=layers[f"blocks.{i}.project"]) for i, block in enumerate(architecture.blocks))
     return replace(recognised, architecture=replace(architecture, stem=layers["stem"], blocks=blocks,
-                                                    head=layers.get("head"), classifier=layers.get("classifier")))
+                                                    head=layers.get("head"), classifier=_classifier(architecture, layers)))
+
+
+def _classifier(architecture: Architecture, layers: Mapping[str, Layer]) -> Union[None, Layer, tuple[Layer, ...]]:
+    """The layers of the classifier, each replaced by that of its name."""
+    found = tuple(layers[name] for name, _ in architecture.classifier_layers())
+    return found if isinstance(architecture.classifier, tuple) else found[0] if found else None
 
 
 def _fold_layer(tensors: Mapping[str, np.ndarray], origin: Origin) -> tuple[np.ndarray, np.ndarray]:
@@ -64,15 +71,33 @@ def _fold_layer(tensors: Mapping[str, np.ndarray], origin: Origin) -> tuple[np.n
 
     weight = finite(f"{origin.conv}.weight")
     bias = finite(f"{origin.conv}.bias") if f"{origin.conv}.bias" in tensors else np.zeros(weight.shape[0])
+    if origin.before is not None:  # weight * (scale * x + shift) + bias
+        scale, shift = _affine(origin.before, origin.eps, tensors)
+        weight, bias = weight * scale, bias + weight @ shift
     if origin.bn is None:
         return weight, bias
     gamma, beta, mean, variance = (finite(f"{origin.bn}.{part}")
                                    for part in ("weight", "bias", "running_mean", "running_var"))
-    if (variance < 0).any():
-        raise FoldError(f"{origin.bn}.running_var has a negative value: {variance.min():g}")
-    if origin.eps == 0 and (variance == 0).any():
-        raise FoldError(f"{origin.bn}.running_var has a zero, which needs an eps above 0")
+    _check_variance(f"{origin.bn}.running_var", variance, origin.eps)
     return fold_norm(weight, bias, gamma, beta, mean, variance, origin.eps)
+
+
+def _check_variance(name: str, variance: np.ndarray, eps: float) -> None:
+    if (variance < 0).any():
+        raise FoldError(f"{name} has a negative value: {variance.min():g}")
+    if eps == 0 and (variance == 0).any():
+        raise FoldError(f"{name} has a zero, which needs an eps above 0")
+
+
+def _affine(bn: str, eps: float, tensors: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """(scale, shift) that a BatchNorm is by channel."""
+    parts = {}
+    for part in ("weight", "bias", "running_mean", "running_var"):
+        check_finite(f"{bn}.{part}", tensors[f"{bn}.{part}"])
+        parts[part] = tensors[f"{bn}.{part}"]
+    _check_variance(f"{bn}.running_var", parts["running_var"], eps)
+    scale = parts["weight"] / np.sqrt(parts["running_var"] + eps)
+    return scale, parts["bias"] - parts["running_mean"] * scale
 
 
 def fold_norm(weight: np.ndarray, bias: np.ndarray, gamma: np.ndarray, beta: np.ndarray, mean: np.ndarray,

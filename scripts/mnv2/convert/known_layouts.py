@@ -7,11 +7,13 @@ is a function that takes its tensors in order of execution, and an entry of LAYO
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Mapping, Optional
 
 from mnv2.convert.architecture import Preprocessing
 from mnv2.convert.block_table import BlockShape, find_separable_table, find_table, table_of_stages
 from mnv2.convert.layouts import BlockForm, ChainReader, Layout, LayoutError, Reading, Recognised, Settings, Tensors, read_layout
+from mnv2.convert.structural import read_structure
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,13 +37,19 @@ def _last_index(tensors: Tensors, pattern: str, default: int) -> int:
 
 
 def _read_torchvision(chain: ChainReader) -> Reading:
+    """torchvision's own, and the first public implementations: blocks as one flat sequence, the head outside `features`."""
+    tensors = chain.tensors
     chain.stem("features.0.0", "features.0.1")
-    last = _last_index(chain.tensors, r"features\.(\d+)\.conv\.", 1)
+    last = _last_index(tensors, r"features\.(\d+)\.conv\.", 1)
     for index in range(1, last + 1):
         prefix = f"features.{index}.conv"
-        chain.block(prefix, NESTED_UNEXPANDED if chain.tensors.is_filter(f"{prefix}.0.0.weight") else NESTED)
-    chain.head(f"features.{last + 1}.0", f"features.{last + 1}.1")
-    chain.classifier("classifier.1")
+        if f"{prefix}.0.weight" in tensors and len(tensors.shape(f"{prefix}.0.weight")) == 4:
+            form = FLAT_UNEXPANDED if tensors.is_filter(f"{prefix}.0.weight") else FLAT
+        else:
+            form = NESTED_UNEXPANDED if tensors.is_filter(f"{prefix}.0.0.weight") else NESTED
+        chain.block(prefix, form)
+    head = "conv" if "conv.0.weight" in tensors else f"features.{last + 1}"
+    chain.head(f"{head}.0", f"{head}.1")
     return Reading("mobilenet_v2", lambda: find_table(chain.stem_channels, chain.blocks, chain.features))
 
 
@@ -52,7 +60,6 @@ def _read_flat(chain: ChainReader) -> Reading:
         prefix = f"features.{index}.conv"
         chain.block(prefix, FLAT_UNEXPANDED if chain.tensors.is_filter(f"{prefix}.0.weight") else FLAT)
     chain.head(f"features.{last + 1}", f"features.{last + 2}")
-    chain.classifier("classifier.1")
     return Reading("mobilenet_v2", lambda: find_table(chain.stem_channels, chain.blocks, chain.features))
 
 
@@ -65,7 +72,7 @@ def _read_biased(chain: ChainReader) -> Reading:
         last = _last_index(chain.tensors, prefix + r"\.(\d+)\.", 0)
         stages.append([chain.block(f"{prefix}.{index}", BIASED) for index in range(last + 1)])
     chain.head("layer_8_conv", None)
-    chain.classifier("layer_10_conv", convolution=True)
+    chain.classifier("layer_10_conv")
     return Reading("mobilenet_v2", lambda: table_of_stages(stages, V2_STRIDES[:-1]),
                    stem_activated=False, head_activated=False)
 
@@ -86,7 +93,6 @@ def _read_v1(chain: ChainReader) -> Reading:
     first = 2 if "bottleneck.2.depthwise.0.weight" in chain.tensors else 3
     for index in range(first, _last_index(chain.tensors, r"bottleneck\.(\d+)\.(?:depth|point)wise\.", first) + 1):
         chain.block(f"bottleneck.{index}", SEPARABLE)
-    chain.classifier("classifier.1")
     return Reading("mobilenet_v1", lambda: find_separable_table(chain.stem_channels, chain.blocks),
                    truncated=True, project_activated=True)
 
@@ -105,17 +111,10 @@ def _read_timm_stages(chain: ChainReader, separable_only: bool) -> list[list[Blo
     return stages
 
 
-def _read_timm_end(chain: ChainReader) -> None:
-    """The classifier, which timm leaves out when a network is created with num_classes=0."""
-    if any(name.startswith("classifier.") for name in chain.tensors.names()):
-        chain.classifier("classifier")
-
-
 def _read_timm_v2(chain: ChainReader) -> Reading:
     chain.stem("conv_stem", "bn1")
     stages = _read_timm_stages(chain, separable_only=False)
     chain.head("conv_head", "bn2")
-    _read_timm_end(chain)
     return Reading("mobilenet_v2", lambda: table_of_stages(stages, V2_STRIDES))
 
 
@@ -124,7 +123,6 @@ def _read_timm_v1(chain: ChainReader) -> Reading:
     stages = _read_timm_stages(chain, separable_only=True)
     if "conv_head.weight" in chain.tensors:  # mobilenetv1_100h
         chain.head("conv_head", "bn2")
-    _read_timm_end(chain)
     return Reading("mobilenet_v1", lambda: table_of_stages(stages, TIMM_V1_STRIDES), project_activated=True)
 
 
@@ -148,6 +146,9 @@ LAYOUTS = {layout.name: layout for layout in (
 )}
 
 
+STRUCTURE = Layout("structure", "MobileNet by its shapes", "", "", read_structure)
+
+
 def recognise(tensors: Mapping[str, np.ndarray], settings: Settings = Settings(), arch: Optional[str] = None) -> Recognised:
     """The network that a state_dict holds; `arch` names the entry of LAYOUTS to use whatever the names look like.
 
@@ -156,6 +157,15 @@ def recognise(tensors: Mapping[str, np.ndarray], settings: Settings = Settings()
     # A fused network has biases in place of its BatchNorms.
     advice = "" if any(name.endswith(".running_var") for name in tensors) else (
         "; no BatchNorm is there: if this network was fused, convert it as it was before fuse_model()")
+    if arch is None and not any(layout.marker in tensors for layout in LAYOUTS.values()):
+        stripped = _strip(tensors)
+        if stripped is not None:
+            return _with_names_of(tensors, stripped, recognise(stripped, settings))
+        try:
+            return read_layout(STRUCTURE, tensors, settings)
+        except LayoutError as error:
+            if _choose(tensors) is None and _looks_like_mobilenet(tensors):
+                raise LayoutError(f"names of no layout that is known, and by its shapes no MobileNet: {error}") from None
     layout = LAYOUTS[arch] if arch is not None else _choose(tensors)
     if layout is None:
         known = ", ".join(f"{layout.title} ({layout.marker})" for layout in LAYOUTS.values())
@@ -166,6 +176,34 @@ def recognise(tensors: Mapping[str, np.ndarray], settings: Settings = Settings()
     except LayoutError as error:
         why = "the closest of the known layouts" if arch is None else f"as --arch {arch} wants"
         raise LayoutError(f"not a {layout.title}, {why}: {error}{advice}") from None
+
+
+def _strip(tensors: Mapping[str, np.ndarray]) -> Optional[dict[str, np.ndarray]]:
+    """`tensors` without the prefix that those of a known network have; None when there is none, or not one alone.
+
+    What is outside the prefix keeps its name: a head may stand there.
+    """
+    prefixes = {name[:-len(layout.marker)] for layout in LAYOUTS.values() for name in tensors
+                if name.endswith("." + layout.marker)}
+    if len(prefixes) > 1:
+        raise LayoutError(f"several networks in one state_dict, {' and '.join(sorted(prefixes))}; save one of them alone")
+    if not prefixes:
+        return None
+    prefix = prefixes.pop()
+    stripped = {name[len(prefix):] if name.startswith(prefix) else name: values for name, values in tensors.items()}
+    return stripped if len(stripped) == len(tensors) else None
+
+
+def _with_names_of(tensors: Mapping[str, np.ndarray], stripped: Mapping[str, np.ndarray], found: Recognised) -> Recognised:
+    """`found` in `stripped`, whose tensors stand in the same order in `tensors`, by the names there."""
+    modules = {short.rpartition(".")[0]: name.rpartition(".")[0] for short, name in zip(stripped, tensors)}
+    origins = {layer: replace(origin, conv=modules[origin.conv], bn=modules.get(origin.bn), before=modules.get(origin.before))
+               for layer, origin in found.origins.items()}
+    return replace(found, origins=origins)
+
+
+def _looks_like_mobilenet(tensors: Mapping[str, np.ndarray]) -> bool:
+    return any(values.ndim == 4 and values.shape[1:] == (1, 3, 3) for values in tensors.values())
 
 
 def _choose(tensors: Mapping[str, np.ndarray]) -> Optional[Layout]:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Callable, Mapping, Optional, Sequence
 
 from mnv2.convert.architecture import LINEAR, RELU6, Architecture, Block, Clamp, ConversionError, Layer, Preprocessing
 from mnv2.convert.block_table import BlockShape, Row, Table, TableError, check_table
+from mnv2.convert.state_head import DenseShape, read_head
 
 if TYPE_CHECKING:
     import numpy as np
 
 Shape = tuple[Optional[int], ...]  # None: any number of channels
+HEADS = ("classifier", "fc", "head", "linear", "last_linear")  # names that people give a dense layer
 BN_EPS = 1e-5  # torch.nn.BatchNorm2d's default
 
 
@@ -39,32 +41,41 @@ class Origin:
     conv: str
     bn: Optional[str]
     eps: float = BN_EPS
+    before: Optional[str] = None  # a BatchNorm of the input, of a dense layer after an activation
 
 
 @dataclass(frozen=True)
 class BlockForm:
     """The modules (conv, BatchNorm) of a block's layers, below the block's own name; without `expand` for none."""
 
-    depthwise: tuple[str, str]
-    project: tuple[str, str]
-    expand: Optional[tuple[str, str]] = None
+    depthwise: tuple[str, Optional[str]]
+    project: tuple[str, Optional[str]]
+    expand: Optional[tuple[str, Optional[str]]] = None
 
 
 @dataclass(frozen=True)
 class Recognised:
-    """An architecture, the origin of each of its layers by name, and the table behind its blocks."""
+    """An architecture, the origin of each of its layers by name, and the table its blocks come from.
+
+    `left_out`: tensors of the checkpoint that are no part of the network. `normalisation`: (mean, std) of a layer that
+    normalises the image, for values from 0 to 1. `assumed_relu`: between dense layers, where nothing tells.
+    """
 
     architecture: Architecture
     origins: dict[str, Origin]
     table: Table
     layout: "Layout"
+    left_out: tuple[str, ...] = ()
+    normalisation: Optional[tuple[tuple[float, ...], tuple[float, ...]]] = None
+    assumed_relu: bool = False
 
 
 @dataclass(frozen=True)
 class Layout:
     """One way in which people name the tensors of a network.
 
-    `marker` is a tensor that only this layout has, `names`, a regular expression, matches all of its tensors; `read` walks through them.
+    `marker` is a tensor that only this layout has, `names`, a regular expression, matches all of its tensors; `read` walks
+    through them.
     `preprocessing` is what its published weights were made with; `crop_fraction` is crop / resize where it is fixed.
     """
 
@@ -95,6 +106,7 @@ class Tensors:
     def __init__(self, tensors: Mapping[str, np.ndarray]) -> None:
         self._tensors = tensors
         self._left = dict.fromkeys(tensors)
+        self._modules: set[str] = set()  # those that tensors were taken of
 
     def __contains__(self, name: str) -> bool:
         return name in self._tensors
@@ -116,19 +128,62 @@ class Tensors:
         if not fits or 0 in shape:
             raise LayoutError(f"{name} has the shape {list(shape)}, expected {wanted}")
         self._left.pop(name, None)
+        self._modules.add(name.rpartition(".")[0])
         return shape
+
+    def put_back(self, module: str) -> None:
+        self._left.update(dict.fromkeys(name for name in self._tensors if name.rpartition(".")[0] == module))
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Of a tensor; () when it is not there."""
+        return self._tensors[name].shape if name in self._tensors else ()
+
+    def has_norms(self) -> bool:
+        return any(name.endswith(".running_var") for name in self._tensors)
+
+    def left_modules(self) -> list[str]:
+        """Modules of which tensors are left, in the order of the file, but those of a Sequential by their numbers."""
+        modules = list(dict.fromkeys(name.rpartition(".")[0] for name in self._left))
+        parents = [module.rpartition(".")[0] if module.rpartition(".")[2].isdecimal() else module for module in modules]
+        return sorted(modules, key=lambda module: (parents.index(parents[modules.index(module)]), by_number(module)))
 
     def take_norm(self, prefix: str, channels: int) -> None:
         """The four tensors of a BatchNorm and its counter, which networks of before PyTorch 0.4.1 lack."""
+        self._modules.add(prefix)
         for part in ("weight", "bias", "running_mean", "running_var"):
             self.take(f"{prefix}.{part}", (channels,))
         self._left.pop(f"{prefix}.num_batches_tracked", None)
 
-    def finish(self) -> None:
-        """Raises LayoutError when a tensor was not taken."""
-        if self._left:
-            name = next(iter(self._left))
-            raise LayoutError(f"{name} {list(self._tensors[name].shape)} is unexpected")
+    def take_normalisation(self) -> Optional[tuple[tuple[float, ...], tuple[float, ...]]]:
+        """(mean, std) of a layer that normalises the image, for values from 0 to 1; None when there is none."""
+        found = {}
+        for name in self._left:
+            module, _, part = name.rpartition(".")
+            if part in ("mean", "std") and self._tensors[name].size == 3:
+                found.setdefault(module, {})[part] = name
+        pairs = [parts for parts in found.values() if len(parts) == 2]
+        if len(pairs) != 1:
+            return None
+        mean, std = (self._tensors[pairs[0][part]].reshape(-1) for part in ("mean", "std"))
+        for name in pairs[0].values():
+            del self._left[name]
+        most = 255.0 if max(*mean, *std) > 2 else 1.0  # some normalise bytes
+        return tuple(float(x) for x in mean / most), tuple(float(x) for x in std / most)
+
+    def finish(self, features: int, headless: bool) -> tuple[str, ...]:
+        """What was left out: counters and weights beside the network. Raises LayoutError when a tensor that was not taken
+        may be a part of it."""
+        families = {module.split(".")[0] for module in self._modules}
+        for name in self._left:
+            shape = self._tensors[name].shape
+            inside = "." in name and name.split(".")[0] in families
+            if len(shape) == 2 and headless and inside | (name.split(".")[0] in HEADS):
+                raise LayoutError(f"{name} has the shape {list(shape)}, expected [any, {features}]")
+            second_head = len(shape) == 2 and shape[1] == features
+            norm = name.endswith(".running_mean")
+            if self._tensors[name].size > 1 and (inside or len(shape) > 2 or second_head or norm):
+                raise LayoutError(f"{name} {list(shape)} is unexpected")
+        return tuple(self._left)
 
     def first(self) -> str:
         name, tensor = next(iter(self._tensors.items()))
@@ -150,7 +205,7 @@ class ChainReader:
     origins: dict[str, Origin] = field(default_factory=dict)
     blocks: list[BlockShape] = field(default_factory=list)
     features: Optional[int] = None  # channels of the head
-    classes: Optional[int] = None
+    dense: list[DenseShape] = field(default_factory=list)  # the classifier
 
     def stem(self, conv: str, bn: Optional[str]) -> None:
         self.stem_channels = self._dense("stem", conv, bn, 3)
@@ -161,21 +216,23 @@ class ChainReader:
     def block(self, prefix: str, form: BlockForm) -> BlockShape:
         """Takes the block at `prefix` and returns its shape."""
         name, in_c = f"blocks.{len(self.blocks)}", self.channels
+        def below(pair: tuple[str, Optional[str]]) -> tuple[str, Optional[str]]:
+            conv, bn = (part if part is None or not prefix else f"{prefix}.{part}" for part in pair)
+            return conv, bn
+
         if form.expand is not None:
-            self._dense(f"{name}.expand", *(f"{prefix}.{part}" for part in form.expand), 1)
+            self._dense(f"{name}.expand", *below(form.expand), 1)
         hidden = self.channels
-        conv, bn = (f"{prefix}.{part}" for part in form.depthwise)
-        self._take_conv(f"{name}.depthwise", conv, bn, (hidden, 1, 3, 3))
-        self._dense(f"{name}.project", *(f"{prefix}.{part}" for part in form.project), 1)
+        self._take_conv(f"{name}.depthwise", *below(form.depthwise), (hidden, 1, 3, 3))
+        self._dense(f"{name}.project", *below(form.project), 1)
         self.blocks.append(BlockShape(in_c, hidden, self.channels, form.expand is not None))
         return self.blocks[-1]
 
-    def classifier(self, name: str, convolution: bool = False) -> None:
-        """A linear layer, or a 1x1 convolution on the pooled features, which is the same."""
-        shape = self.tensors.take(f"{name}.weight", (None, self.channels) + (1, 1) * convolution)
+    def classifier(self, name: str) -> None:
+        """A 1x1 convolution on the pooled features, which is a dense layer."""
+        shape = self.tensors.take(f"{name}.weight", (None, self.channels, 1, 1))
         self.tensors.take(f"{name}.bias", shape[:1])
-        self.origins["classifier"] = Origin(name, None)
-        self.classes = shape[0]
+        self.dense = [DenseShape(Origin(name, None), shape[1], shape[0], LINEAR)]
 
     def _dense(self, layer: str, conv: str, bn: Optional[str], kernel: int) -> int:
         self.channels = self._take_conv(layer, conv, bn, (None, self.channels, kernel, kernel))
@@ -183,7 +240,10 @@ class ChainReader:
 
     def _take_conv(self, layer: str, conv: str, bn: Optional[str], shape: Shape) -> int:
         out_c = self.tensors.take(f"{conv}.weight", shape)[0]
-        if self.biased or bn is None:
+        has_bias = f"{conv}.bias" in self.tensors
+        if has_bias and not self.tensors.has_norms():
+            bn = None  # folded in already
+        if self.biased or bn is None or has_bias:
             self.tensors.take(f"{conv}.bias", (out_c,))
         if bn is not None:
             self.tensors.take_norm(bn, out_c)
@@ -195,13 +255,19 @@ def read_layout(layout: Layout, tensors: Mapping[str, np.ndarray], settings: Set
     """The network that `tensors` make when `layout` is theirs. Raises LayoutError."""
     chain = ChainReader(Tensors(tensors), settings.bn_eps)
     reading = layout.read(chain)
-    chain.tensors.finish()
+    chain.dense = chain.dense or read_head(chain)
+    normalisation = chain.tensors.take_normalisation()
+    left_out = chain.tensors.finish(chain.channels, not chain.dense)
+    several = len(chain.dense) > 1
+    for i, dense in enumerate(chain.dense):
+        chain.origins[f"classifier.{i}" if several else "classifier"] = dense.origin
     try:
         table = reading.table() if settings.rows is None else check_table(
             settings.rows, chain.stem_channels, chain.blocks, chain.features, reading.truncated)
     except TableError as error:
         raise LayoutError(f"inverted_residual_setting: {error}") from None
-    return Recognised(_assemble(chain, reading, table, settings), chain.origins, table, layout)
+    return Recognised(_assemble(chain, reading, table, settings), chain.origins, table, layout, left_out, normalisation,
+                      any(dense.clamp is not None for dense in chain.dense))
 
 
 def _assemble(chain: ChainReader, reading: Reading, table: Table, settings: Settings) -> Architecture:
@@ -218,9 +284,13 @@ def _assemble(chain: ChainReader, reading: Reading, table: Table, settings: Sett
     last_c = chain.blocks[-1].out_c
     head = None if chain.features is None else Layer("pointwise", last_c, chain.features, 1, 1,
                                                      clamp(reading.head_activated))
-    classifier = None if chain.classes is None else Layer("linear", chain.features or last_c, chain.classes, 1, 1, LINEAR)
+    classifier = tuple(Layer("linear", dense.in_c, dense.out_c, 1, 1, dense.clamp) for dense in chain.dense)
     return Architecture(
         name=reading.architecture, padding=settings.padding,
         stem=Layer("conv", 3, chain.stem_channels, 3, 2, clamp(reading.stem_activated)),
         blocks=tuple(block(shape, stride) for shape, stride in zip(chain.blocks, table.strides)),
-        head=head, classifier=classifier)
+        head=head, classifier=None if not classifier else classifier if len(classifier) > 1 else classifier[0])
+
+
+def by_number(name: str) -> tuple[tuple[int, str], ...]:
+    return tuple((int(part[:9]), "") if part.isascii() and part.isdecimal() else (-1, part) for part in name.split("."))

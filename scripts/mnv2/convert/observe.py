@@ -14,10 +14,10 @@ from typing import Any, Callable, Mapping, Optional, Sequence
 import numpy as np
 import torch
 
-from mnv2.convert.architecture import SIGMOID, SOFTMAX, Block, Clamp, ConversionError, Layer
+from mnv2.convert.architecture import SIGMOID, SOFTMAX, Architecture, Block, Clamp, ConversionError, Layer
 from mnv2.convert.checkpoint import to_float64, without_wrappers
 from mnv2.convert.layouts import Recognised
-from mnv2.convert.run_file import run_model_file
+from mnv2.convert.run_file import compare_outputs, run_model_file
 
 TOLERANCE = 1e-4  # of the largest |output|
 # What changes no value, or only collects the values of a map: the layer behind a tensor stays the same.
@@ -230,10 +230,14 @@ class Observed:
         architecture = replace(
             old, padding=self._padding([origins[name].conv for name, layer in old.layers() if layer.kernel == 3]),
             stem=layer("stem", old.stem), blocks=tuple(block(i, known) for i, known in enumerate(old.blocks)),
-            head=layer("head", old.head), classifier=layer("classifier", old.classifier))
+            head=layer("head", old.head), classifier=self._classifier(old, layer))
         table = replace(recognised.table, strides=tuple(block.depthwise.stride for block in architecture.blocks),
                         origin="strides observed", assumed=False)
         return replace(recognised, architecture=architecture, origins=origins, table=table)
+
+    def _classifier(self, old: Architecture, layer: Callable[[str, Optional[Layer]], Optional[Layer]]) -> Any:
+        layers = tuple(layer(name, known) for name, known in old.classifier_layers())
+        return layers if isinstance(old.classifier, tuple) else layers[0] if layers else None
 
     def _padding(self, names: Sequence[str]) -> str:
         """"symmetric" or "same", whichever all the 3x3 convolutions `names` have."""
@@ -251,14 +255,13 @@ class Observed:
     def check(self, metadata: dict[str, str], tensors: dict[str, np.ndarray]) -> None:
         """Raises ConversionError when the model file's network gives other outputs than the module."""
         for images, expected in self.examples:
-            found = run_model_file(metadata, tensors, images)
-            if found.shape != expected.shape:
+            found = run_model_file(metadata, tensors, images.numpy())
+            if found.shape != tuple(expected.shape):
                 raise ConversionError(f"the module gives {list(expected.shape)} for {list(images.shape)}, "
                                       f"its layers make {list(found.shape)}")
-            largest, difference = float(expected.abs().max()), float((found - expected).abs().max())
-            if not difference <= TOLERANCE * largest:  # NaN is a difference too
-                raise ConversionError(f"the converted layers give other outputs than the module: a difference of "
-                                      f"{difference:.3g} where the largest is {largest:.3g}; it does something that "
+            wrong = compare_outputs(found, expected.numpy(), TOLERANCE)
+            if wrong:
+                raise ConversionError(f"the converted layers give other outputs than the module: {wrong}; it does something that "
                                       "is no part of the network its names tell of")
 
 

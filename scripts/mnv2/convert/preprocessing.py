@@ -6,11 +6,10 @@ import math
 from dataclasses import dataclass, replace
 from typing import Optional
 
-from mnv2.convert.architecture import ConversionError, Preprocessing
+from mnv2.convert.architecture import INTERPOLATIONS, ConversionError, Preprocessing
 from mnv2.convert.layouts import Layout
 
 MAX_RESIZE, MAX_CROP = 16384, 4096  # pixels; the program's own limits
-INTERPOLATIONS = ("bilinear", "bicubic")
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,11 @@ def choose_preprocessing(layout: Layout, wishes: PreprocessingWishes) -> Preproc
     stated = {name: value for name, value in vars(wishes).items() if value is not None}
     if layout.crop_fraction is not None and "resize" not in stated and "crop" in stated:
         stated["resize"] = int(stated["crop"] / layout.crop_fraction)
-    chosen = replace(layout.preprocessing, **stated)
+    return check_preprocessing(replace(layout.preprocessing, **stated))
+
+
+def check_preprocessing(chosen: Preprocessing) -> Preprocessing:
+    """`chosen`. Raises ConversionError for what no program can do."""
     for name, limit in (("resize", MAX_RESIZE), ("crop", MAX_CROP)):
         side = getattr(chosen, name)
         if type(side) is not int or not 1 <= side <= limit:

@@ -16,14 +16,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional, Sequence
 
-from mnv2.convert.architecture import OUTPUT_ACTIVATIONS, RELU, RELU6, ConversionError
+from mnv2.convert.architecture import INTERPOLATIONS, OUTPUT_ACTIVATIONS, RELU, RELU6, ConversionError
 from mnv2.convert.block_table import Table
 from mnv2.convert.heads import HeadError, settle_outputs
 from mnv2.convert.known_layouts import LAYOUTS, recognise
 from mnv2.convert.layouts import BN_EPS, LayoutError, Settings
 from mnv2.convert.options import parse_channels, parse_eps, parse_rows, parse_side
-from mnv2.convert.preprocessing import (INTERPOLATIONS, MAX_CROP, MAX_RESIZE, PreprocessingWishes,
-                                        choose_preprocessing)
+from mnv2.convert.preprocessing import MAX_CROP, MAX_RESIZE, PreprocessingWishes, choose_preprocessing
 from mnv2.convert.published import DEFAULT_WEIGHTS, WEIGHTS, download, parse_weights
 from mnv2.interpreter import need
 

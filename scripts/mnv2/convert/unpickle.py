@@ -1,4 +1,5 @@
-"""Reads what torch.save wrote without torch.load: only tensors and plain values, every other class is refused by name.
+"""Reads what torch.save wrote without torch.load: only tensors and plain values. Every other class is refused by name, or
+an inert object stands in for it.
 
 torch.load(weights_only=True) is not everywhere (torch before 1.13), and where it is, not always enough: 1.13 stops at a
 float. Nor can torch.load be handed an unpickler: 1.13 ignores its pickle_module and would run whatever the file says.
@@ -9,6 +10,7 @@ from __future__ import annotations
 import io
 import math
 import pickle
+import pickletools
 import zipfile
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -76,6 +78,24 @@ class TensorView:
         return np.lib.stride_tricks.as_strided(data[self.offset:], self.shape, steps).copy()
 
 
+class Inert(dict):
+    """Stands for an object of a class that is not loaded. It does nothing, whatever it is given, but a dictionary's items
+    stay its own: people save weights in dictionaries of all kinds."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        super().__init__()
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+    def append(self, _: Any) -> None:
+        pass
+
+    extend = add = append
+
+    __hash__ = object.__hash__  # as an element of a set or a key
+
+
 class _Namespace:
     """Stands for argparse.Namespace, which training scripts save beside the weights."""
 
@@ -103,13 +123,20 @@ ALLOWED: dict[tuple[str, str], Any] = {
 
 
 class _Unpickler(pickle.Unpickler):
-    """Knows the classes of ALLOWED; `storages` collects the storages by their keys."""
+    """Knows the classes of ALLOWED; `storages` collects the storages by their keys. With `inert`, a list that gets the
+    names of all other classes, an Inert stands in for each of their objects."""
 
-    def __init__(self, file: io.BytesIO) -> None:
+    def __init__(self, file: io.BytesIO, inert: Optional[list[str]] = None) -> None:
+        _check_memo(file)
         super().__init__(file, encoding="utf-8")
         self.storages: dict[str, Storage] = {}
+        self.inert = inert
 
     def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in ALLOWED and self.inert is not None:
+            if f"{module}.{name}" not in self.inert:
+                self.inert.append(f"{module}.{name}")
+            return type("Inert", (Inert,), {})
         if (module, name) not in ALLOWED:
             raise RefusedError(f"holds a pickled {module}.{name}, refused because loading it could run code")
         return ALLOWED[module, name]
@@ -125,17 +152,29 @@ class _Unpickler(pickle.Unpickler):
         return self.storages.setdefault(key, Storage(kind, count))
 
 
-def load_plain(data: bytes) -> Any:
-    """The objects in the bytes of a file of torch.save; tensors are TensorViews. Raises RefusedError."""
+def _check_memo(file: io.BytesIO) -> None:
+    """Refuses a pickle that would make Python's own reader fill gigabytes with nothing but an index."""
+    start = file.tell()
+    size = len(file.getbuffer()) - start
+    for operation, argument, _ in pickletools.genops(file):
+        if operation.name in ("LONG_BINPUT", "PUT") and argument > size:
+            raise RefusedError(f"a damaged PyTorch checkpoint: object {argument} in a pickle of {size} bytes")
+    file.seek(start)
+
+
+def load_plain(data: bytes, inert: Optional[list[str]] = None) -> Any:
+    """The objects in the bytes of a file of torch.save; tensors are TensorViews. Classes other than those of tensors and
+    plain values are refused, or with `inert`, a list that gets their names, an Inert stands for each object.
+    Raises RefusedError."""
     try:
-        return _load_zip(data) if data.startswith(b"PK") else _load_legacy(io.BytesIO(data))
+        return _load_zip(data, inert) if data.startswith(b"PK") else _load_legacy(io.BytesIO(data), inert)
     except RefusedError:
         raise
     except Exception as error:  # a damaged pickle can raise nearly anything
         raise RefusedError(f"a damaged PyTorch checkpoint: {str(error) or type(error).__name__}") from None
 
 
-def _load_zip(data: bytes) -> Any:
+def _load_zip(data: bytes, inert: Optional[list[str]]) -> Any:
     """torch.save since 1.6: <folder>/data.pkl, and one file <folder>/data/<key> for each storage."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
@@ -144,20 +183,20 @@ def _load_zip(data: bytes) -> Any:
         folder = pickles[0].rsplit("/", 1)[0]
         if f"{folder}/byteorder" in archive.namelist() and archive.read(f"{folder}/byteorder") != b"little":
             raise RefusedError("saved on a big-endian machine")
-        unpickler = _Unpickler(io.BytesIO(archive.read(pickles[0])))
+        unpickler = _Unpickler(io.BytesIO(archive.read(pickles[0])), inert)
         loaded = unpickler.load()
         for key, storage in unpickler.storages.items():
             storage.fill(archive.read(f"{folder}/data/{key}"))
     return loaded
 
 
-def _load_legacy(file: io.BytesIO) -> Any:
+def _load_legacy(file: io.BytesIO, inert: Optional[list[str]]) -> Any:
     """torch.save before 1.6: magic, protocol, machine, objects, keys of storages, and per key a count and values."""
     if (_Unpickler(file).load(), _Unpickler(file).load()) != (LEGACY_MAGIC, LEGACY_PROTOCOL):
         raise RefusedError("not a file of torch.save")
     if not _Unpickler(file).load()["little_endian"]:
         raise RefusedError("saved on a big-endian machine")
-    unpickler = _Unpickler(file)
+    unpickler = _Unpickler(file, inert)
     loaded = unpickler.load()
     for key in _Unpickler(file).load():
         storage = unpickler.storages[key]

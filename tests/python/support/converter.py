@@ -65,7 +65,8 @@ def randomise(network: torch.nn.Module) -> Any:
                 module.bias.normal_(0.5, 0.5)
             elif isinstance(module, torch.nn.Linear):
                 module.weight.normal_()
-                module.bias.normal_()
+                if module.bias is not None:
+                    module.bias.normal_()
         network.train()
         network(torch.randn(4, 3, 64, 64))
         for module in network.modules():
@@ -118,7 +119,12 @@ def forward(metadata: dict[str, str], tensors: dict[str, np.ndarray], images: to
         if architecture["head"] is not None:
             x = run(x, "head", architecture["head"])
         x = x.mean((2, 3))
-        return (x if architecture["classifier"] is None else run(x, "classifier", architecture["classifier"])).numpy()
+        classifier = architecture["classifier"]
+        if isinstance(classifier, list):
+            for i, layer in enumerate(classifier):
+                x = run(x, f"classifier.{i}", layer)
+            return x.numpy()
+        return (x if classifier is None else run(x, "classifier", classifier)).numpy()
 
 
 def pad_same(x: torch.Tensor, kernel: int, stride: int) -> torch.Tensor:
