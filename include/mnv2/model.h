@@ -117,7 +117,7 @@ struct Preprocessing {
 };
 
 /// An immutable model file, mapped into memory. Cheap to copy; copies share the mapping. Safe to use from any
-/// number of threads. Whoever cuts the file short meanwhile takes its weights away: replace it by renaming another.
+/// number of threads. A file that is cut short meanwhile loses its weights: replace it by renaming another.
 class MNV2_API Model {
  public:
   /// Maps and validates `path` (safetensors, as written by scripts/convert_torchvision.py). Every offset, shape,

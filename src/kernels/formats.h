@@ -54,8 +54,8 @@ struct MatmulArgs {
   // Memory that a later call will use: fetched into the L2 cache on the way. Any address will do; null: none.
   const std::byte* prefetch = nullptr;
   std::ptrdiff_t prefetch_bytes = 0;
-  const std::byte* prepared =
-      nullptr;  // of these pixels, by `prepare`; not read by formats with scratch_bytes 0
+  // of these pixels, by `prepare`; not read by formats with scratch_bytes 0
+  const std::byte* prepared = nullptr;
 };
 
 /// What `multiply` needs to know of a run of pixels, once for all panels.

@@ -117,7 +117,7 @@ void for_each_row(const ImageView& image, const Preprocessing& p, const kernels:
 
 struct Preprocessor::Scratch::Buffers {
   Resampler resampler;
-  std::vector<std::uint8_t> line;  // [crop][3] and what the kernels write behind it
+  std::vector<std::uint8_t> line;  // [crop][3] and what the kernels write after it
 };
 
 Preprocessor::Scratch::Scratch() : buffers_(std::make_unique<Buffers>()) {}

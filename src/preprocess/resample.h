@@ -81,7 +81,7 @@ class Resampler {
              const kernels::ResizeKernels& kernels);
 
   /// Row y of the window, counted from 0; y must not decrease. The channels keep the image's order.
-  /// out: [window.x.count][3]; up to kSlack bytes behind that are overwritten.
+  /// out: [window.x.count][3]; up to kSlack bytes after that are overwritten.
   void row(int y, std::uint8_t* out);
 
   static constexpr int kSlack = 64;

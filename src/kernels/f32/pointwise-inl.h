@@ -169,7 +169,7 @@ MNV2_INLINE void store_pixels(const MatmulArgs& a, int pixel, Vec (&acc)[M][N]) 
                                            __attribute__((always_inline)) { store(acc[m][n], p); });
 }
 
-/// Pixels [kFirst, kEnd) of a tile from their last channels to memory, then the pixels behind them.
+/// Pixels [kFirst, kEnd) of a tile from their last channels to memory, then the pixels after them.
 template <int kFirst, int kEnd, int M, int N>
 MNV2_INLINE void finish_pixels(const MatmulArgs& a, int pixel, const LastChannels& last, Vec (&acc)[M][N]) {
   last.template multiply<kFirst, kEnd>(acc);
@@ -178,8 +178,8 @@ MNV2_INLINE void finish_pixels(const MatmulArgs& a, int pixel, const LastChannel
     finish_pixels<kEnd, (2 * kEnd - kFirst < M ? 2 * kEnd - kFirst : M)>(a, pixel, last, acc);
 }
 
-/// Stores that may stand in a row. Stores that wait for their values block the multiply-adds of the next tile
-/// behind them: on Zen 5, 28 at once cost a tile 40 cycles, ten cost ten. So the pixels of a large tile are
+/// Stores that may stand in a row. Stores that wait for their values block the multiply-adds of the next tile:
+/// on Zen 5, 28 at once cost a tile 40 cycles, ten cost ten. So the pixels of a large tile are
 /// finished in groups, with the last channels of the next group between the stores.
 constexpr int kStoresInARow = 12;
 

@@ -24,8 +24,8 @@ struct HorizontalPass {
 
 /// The vertical pass for one row of output.
 struct VerticalPass {
-  const std::uint8_t* const*
-      rows;  // [pairs * 2], each [bytes]; a row that weighs 0 must be readable all the same
+  // [pairs * 2], each [bytes]; a row that weighs 0 must be readable all the same
+  const std::uint8_t* const* rows;
   const std::int16_t* weights;  // [pairs][4]
   int pairs;
   std::uint8_t* out;  // [bytes], no overlap with the rows

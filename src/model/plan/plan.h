@@ -30,8 +30,8 @@ const kernels::PanelFormat* preparing_format(const Panels& panels);
 struct ChunkPlan {
   int first_vector = 0;  // hidden vectors [first_vector, first_vector + vectors)
   int vectors = 0;
-  int channels = 0;     // of these vectors, without padding
-  Panels produce = {};  // the expansion, or the stem in front of block 0; empty: the block's input is used
+  int channels = 0;           // of these vectors, without padding
+  Panels produce = {};        // the expansion, or the stem before block 0; empty: the block's input is used
   std::size_t depthwise = 0;  // offset in the arena of [vectors][10][V], bytes
   Panels project = {};        // weights of these channels; the bias belongs to the first chunk
 };
@@ -53,8 +53,8 @@ struct BlockPlan {
   RowSource source = RowSource::expand;
   TensorPlan input;  // with RowSource::stem: the stem's output, which is not stored
   TensorPlan output = {};
-  TensorPlan filtered =
-      {};  // the whole hidden tensor after the depthwise convolution, where threads share it
+  // the whole hidden tensor after the depthwise convolution, where threads share it
+  TensorPlan filtered = {};
   int hidden_vectors = 0;
   bool banded = false;
   bool projected = true;   // false: the output is the filtered hidden tensor
@@ -94,8 +94,8 @@ struct StemPlan {
 struct TailStep {
   Panel head;        // without TailPlan::head only its vectors count, which are pooled as they are
   int channels = 0;  // of the panel, without padding
-  std::size_t classifier =
-      0;                // offset in the arena of [classifier_panels][channels][kLinearVectors * V], bytes
+  // offset in the arena of [classifier_panels][channels][kLinearVectors * V], bytes
+  std::size_t classifier = 0;
   std::size_t end = 0;  // where the step's weights end in the arena
 };
 
@@ -105,8 +105,8 @@ struct TailPlan {
   TensorPlan input;
   const Layer* head = nullptr;  // or the last block's projection; null: the last block's output is pooled
   const Layer* classifier = nullptr;  // null: no logits, the pooled features are all
-  const kernels::PanelFormat* prepare =
-      nullptr;               // the format that wants the input's pixels prepared, or null
+  // the format that wants the input's pixels prepared, or null
+  const kernels::PanelFormat* prepare = nullptr;
   int features = 0;          // that the pooling gives: the embedding
   int pooled_layer = 0;      // in Architecture::layers(), the layer whose output is pooled
   int classifier_layer = 0;  // in Architecture::layers()

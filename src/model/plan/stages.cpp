@@ -100,8 +100,8 @@ class Scheduler {
 
   /// More parts than threads: a thread that is held up leaves its share to the others.
   void add(const Stage& stage, int units) {
-    constexpr int kPartsPerThread =
-        2;  // more would break the streams of weights that each thread fetches ahead
+    // more would break the streams of weights that each thread fetches ahead
+    constexpr int kPartsPerThread = 2;
     add(stage, units, threads_ * kPartsPerThread);
   }
   void add(const Stage& stage, int units, int most_parts) {

@@ -14,10 +14,10 @@ namespace mnv2 {
 struct RunContext {
   const NetworkPlan& plan;
   const std::byte* arena;  // [plan.arena_bytes]
-  std::vector<std::array<std::byte*, kBuffers>>
-      buffers;  // of each thread; those of an image are the same for all
-  std::vector<double*>
-      layer_seconds;  // [threads][layers] time that each spent in each layer; null: not measured
+  // of each thread; those of an image are the same for all
+  std::vector<std::array<std::byte*, kBuffers>> buffers;
+  // [threads][layers] time that each spent in each layer; null: not measured
+  std::vector<double*> layer_seconds;
 
   const kernels::KernelTable& kernels() const { return *plan.kernels; }
   std::byte* buffer(BufferId id, int thread = 0) const { return buffers[thread][static_cast<int>(id)]; }
