@@ -13,6 +13,11 @@
 
 #include "core/thread_placement.h"
 
+// A test builds this file with pauses here, to see schedules that are rare (test_pool_schedules).
+#ifndef MNV2_SCHEDULE_POINT
+#define MNV2_SCHEDULE_POINT()
+#endif
+
 namespace mnv2 {
 namespace {
 
@@ -42,6 +47,7 @@ T wait_while_equal(const std::atomic<T>& value, T old, std::chrono::microseconds
     }
   } while (std::chrono::steady_clock::now() < deadline);
   while (true) {
+    MNV2_SCHEDULE_POINT();
     value.wait(old, std::memory_order_acquire);
     const T now = value.load(std::memory_order_acquire);
     if (now != old) return now;
@@ -97,13 +103,16 @@ struct ThreadPool::Impl {
   /// because then its caller waits: a worker that comes late finds all parts claimed. False: the workers are to leave.
   bool work(int thread) {
     const Ticket now = ticket.load(std::memory_order_acquire);
+    MNV2_SCHEDULE_POINT();
     const auto threads = static_cast<std::uint32_t>(workers.size()) + 1;
     const std::uint32_t own = now.parts * static_cast<std::uint32_t>(thread) / threads;
     for (std::uint32_t i = 0; i < now.parts; ++i) {
       const std::uint32_t part = (own + i) % now.parts;
       if (!claims[part].take(now.job)) continue;
+      MNV2_SCHEDULE_POINT();
       const bool leave = call == nullptr;
       if (!leave) call(job, static_cast<int>(part), thread);
+      MNV2_SCHEDULE_POINT();
       if (unfinished.fetch_sub(1, std::memory_order_seq_cst) == 1) unfinished.notify_one();
       if (thread == 0 && !crowded) look_after_owner(part, now);
       if (leave) return false;
@@ -133,10 +142,14 @@ struct ThreadPool::Impl {
 
   void publish(int parts, Call next_call, const void* next_job) {
     call = next_call;
+    MNV2_SCHEDULE_POINT();
     job = next_job;
+    MNV2_SCHEDULE_POINT();
     unfinished.store(parts, std::memory_order_relaxed);
     const std::uint32_t number = jobs.load(std::memory_order_relaxed) + 1;
+    MNV2_SCHEDULE_POINT();
     ticket.store({number, static_cast<std::uint32_t>(parts)}, std::memory_order_release);
+    MNV2_SCHEDULE_POINT();
     // Sequentially consistent: libstdc++ notifies only when it sees somebody waiting. If that look came before the
     // store, a thread that just goes to sleep would have seen the old number, and nobody would wake it.
     jobs.store(number, std::memory_order_seq_cst);

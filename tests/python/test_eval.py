@@ -59,6 +59,15 @@ class Eval(Case):
         self.check_against_records(report, truths)
         self.assertEqual(err, "")
 
+    def test_the_number_of_guesses_that_are_shown_changes_nothing(self):
+        root = self.make_tree(["kind 0", "kind 3", "kind 7"])
+        expected, _ = self.report(root)
+        self.assertGreater(expected["top5_images"], expected["top1_images"])
+        for k in ("1", "2", "10"):
+            report, _ = self.report("-k", k, root)
+            for key in ("images", "top1_images", "top5_images", "top1", "top5", "mean_class_accuracy"):
+                self.assertEqual(report[key], expected[key], (k, key))
+
     def test_as_many_folders_as_classes_count_in_their_order(self):
         names = [f"n{i:03}" for i in range(CLASSES)]
         root = self.make_tree(names, each=2)

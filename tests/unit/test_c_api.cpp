@@ -434,7 +434,8 @@ TEST_CASE("c api: many threads share a model, each with a session of its own") {
   std::vector<Pixels> images;
   std::vector<Result> expected;
   for (unsigned i = 0; i < kThreads; ++i) {
-    images.emplace_back(30 + 7 * int(i), 41, i);
+    // Large and unlike: what sessions should not share would be overwritten by another size.
+    images.emplace_back(300 + 150 * int(i), 1500 - 150 * int(i), i);
     expected.push_back(expected_result(fixture.path, images.back(), mnv2::ChannelOrder::rgb, 4));
   }
   std::atomic<int> wrong{0};
@@ -444,12 +445,12 @@ TEST_CASE("c api: many threads share a model, each with a session of its own") {
       mnv2_session* session = nullptr;
       mnv2_error error;
       if (mnv2_session_create(model.get(), 1 + i % 2, &session, &error) != MNV2_OK) ++wrong;
-      for (int repeat = 0; repeat < 5; ++repeat) {
+      for (int repeat = 0; repeat < 8; ++repeat) {
         if (classify(session, images[i].image(), 4, features) != expected[i]) ++wrong;
         if (mnv2_classify(session, nullptr, 0, nullptr, nullptr, &error) != MNV2_INVALID_ARGUMENT ||
             std::string(error.message) != "image: NULL")
           ++wrong;
-        if (mnv2_model_label(model.get(), repeat) != Fixture::labels()[repeat]) ++wrong;
+        if (mnv2_model_label(model.get(), repeat % kClasses) != Fixture::labels()[repeat % kClasses]) ++wrong;
       }
       mnv2_session_free(session);
       // Loading is as free of shared state.

@@ -95,6 +95,25 @@ TEST_CASE("links are followed, loops are not") {
   CHECK(found.errors.empty());
 }
 
+TEST_CASE("loops are found wherever they lead to, not only to the folder that is named") {
+  const TempDir temp;
+  const fs::path d = temp / "d";
+  touch(d / "a/b/c/one.jpg");
+  fs::create_directory_symlink("../..", d / "a/b/c/up");  // to a, which is not the root
+  fs::create_directory_symlink(".", d / "a/b/c/here");    // to c itself
+  touch(d / "x/two.jpg");
+  touch(d / "y/three.jpg");
+  fs::create_directory_symlink("../y", d / "x/to_y");  // each leads to the other
+  fs::create_directory_symlink("../x", d / "y/to_x");
+  const Walk found = walk({d.string()}, d);
+  CHECK(found.paths == std::vector<std::string>{"a/b/c/one.jpg", "x/to_y/three.jpg", "x/two.jpg",
+                                                "y/three.jpg", "y/to_x/two.jpg"});
+  CHECK(found.errors.empty());
+  // The same where the folder that is named is itself reached through a link.
+  fs::create_directory_symlink(d / "a", temp / "link");
+  CHECK(walk({(temp / "link").string()}, temp.path()).paths == std::vector<std::string>{"link/b/c/one.jpg"});
+}
+
 TEST_CASE("a folder that cannot be read is one failed input, in its place") {
   const TempDir temp;
   touch(temp / "d/a.jpg");
