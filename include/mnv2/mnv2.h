@@ -30,9 +30,10 @@ typedef enum mnv2_status {
   MNV2_FILE_UNREADABLE = 3,   ///< The file exists but cannot be read: permissions, a directory, an I/O error.
   MNV2_INVALID_MODEL = 4,     ///< A model file that cannot be used, or whose outputs are not finite numbers.
   MNV2_UNSUPPORTED_ISA = 5,   ///< An instruction set that is unknown, or not in this CPU or this build.
-  MNV2_IMAGE_TOO_LARGE = 6,   ///< An image with a side above 2^29 pixels.
-  MNV2_OUT_OF_MEMORY = 7,     ///< The system has no more memory, or no more threads.
-  MNV2_INTERNAL = 8           ///< A defect of this library.
+  MNV2_IMAGE_TOO_LARGE =
+      6,                   ///< An image with a side above 2^29 pixels, or whose resize needs more than 1 GiB.
+  MNV2_OUT_OF_MEMORY = 7,  ///< The system has no more memory, or no more threads.
+  MNV2_INTERNAL = 8        ///< A defect of this library.
 } mnv2_status;
 
 /// The stable name of `status`: "ok", "invalid_argument", ..., "internal". Lives forever.
@@ -61,6 +62,12 @@ typedef struct mnv2_model_options {
   /// The side of the square that the network sees, 1 to 4096 pixels, and fewer where the network would need more
   /// than 2 GiB of memory; 0: as the model says.
   int crop;
+  /// How the image becomes that square: "crop", "crop-floor", "fit", "squash", "squash-half-pixel" or
+  /// "squash-align-corners" (models/README.md). All but the first two have no resize but the crop's. NULL: as the model
+  /// says.
+  const char* resize_form;
+  /// "bilinear", "bicubic", "lanczos" or "nearest"; the last two forms are bilinear. NULL: as the model says.
+  const char* interpolation;
 } mnv2_model_options;
 
 /// Loads the model file at `path` (as scripts/convert_torchvision.py writes it), checks every byte of it
@@ -123,8 +130,8 @@ typedef struct mnv2_prediction {
   float probability;  ///< 0 to 1; those of all classes add up to 1.
 } mnv2_prediction;
 
-/// Classifies one image: resizes, crops and normalises it, bit for bit as torchvision with Pillow does, and
-/// runs the network.
+/// Classifies one image: resizes, crops and normalises it, bit for bit as Pillow does or to 1e-6 in floats, and runs
+/// the network.
 /// @param image only read, during the call.
 /// @param top_k how many classes are wanted; as many as there are when it is more. 0 for the embedding alone,
 /// which is all that a model without classes gives.

@@ -96,22 +96,64 @@ struct Architecture {
   bool operator==(const Architecture&) const = default;
 };
 
-/// The filter of the resize, both antialiased as Pillow's.
+/// The filter of the resize, as Pillow's. All but nearest are antialiased: as much wider as they reduce.
 enum class Interpolation {
   bilinear,  ///< A triangle of radius 1.
   bicubic,   ///< Keys' cubic of radius 2 with a = -0.5.
+  lanczos,   ///< The sinc function, windowed by its middle third, of radius 3.
+  nearest,   ///< The source pixel that an output pixel's centre lies in.
 };
 
-/// "bilinear" or "bicubic", as in the model file.
+/// "bilinear", "bicubic", "lanczos" or "nearest", as in the model file.
 MNV2_API std::string_view interpolation_name(Interpolation interpolation) noexcept;
 
-/// torchvision's classification transform: Resize(resize) on the short side, CenterCrop(crop), /255, (x - mean) / std.
+/// The interpolation of that name. @throws Error{invalid_argument} for one that there is not.
+MNV2_API Interpolation parse_interpolation(std::string_view name);
+
+/// How an image becomes the square that the network sees.
+enum class ResizeForm {
+  crop,        ///< torchvision's Resize and CenterCrop; half of an odd margin is rounded to even.
+  crop_floor,  ///< The same, with half of an odd margin rounded down: Hugging Face's image processors.
+  fit,     ///< Pillow's ImageOps.fit: the largest square in the middle, to half a pixel: Teachable Machine.
+  squash,  ///< Pillow's resize of the whole image, whatever its proportions: Keras' load_img.
+  /// The whole image by the four pixels around (x + 0.5) * in / out - 0.5, not antialiased and not rounded to bytes:
+  /// TensorFlow's image.resize.
+  squash_half_pixel,
+  /// The same around x * (in - 1) / (out - 1): TensorFlow.js' resizeBilinear with alignCorners.
+  squash_align_corners,
+};
+
+/// "crop", "crop-floor", "fit", "squash", "squash-half-pixel" or "squash-align-corners", as in the model file.
+MNV2_API std::string_view resize_form_name(ResizeForm form) noexcept;
+
+/// The form of that name. @throws Error{invalid_argument} for one that there is not.
+MNV2_API ResizeForm parse_resize_form(std::string_view name);
+
+/// All of them, in the order of their enumeration.
+inline constexpr std::array kInterpolations{Interpolation::bilinear, Interpolation::bicubic,
+                                            Interpolation::lanczos, Interpolation::nearest};
+inline constexpr std::array kResizeForms{
+    ResizeForm::crop,   ResizeForm::crop_floor,        ResizeForm::fit,
+    ResizeForm::squash, ResizeForm::squash_half_pixel, ResizeForm::squash_align_corners};
+
+/// Whether the form resizes to one size and then crops to another; the others have the crop's size alone.
+constexpr bool has_resize(ResizeForm form) {
+  return form == ResizeForm::crop || form == ResizeForm::crop_floor;
+}
+
+/// Whether the resize gives bytes, as Pillow's does; the others are bilinear in floats.
+constexpr bool gives_bytes(ResizeForm form) {
+  return form != ResizeForm::squash_half_pixel && form != ResizeForm::squash_align_corners;
+}
+
+/// From pixels to the network's input: the form's resize and crop, /255, (x - mean) / std.
 struct Preprocessing {
-  int resize = 256;                                   // pixels
+  int resize = 256;                                   // pixels; the same as the crop unless has_resize(form)
   int crop = 224;                                     // pixels
   std::array<float, 3> mean{0.485f, 0.456f, 0.406f};  // RGB, for values in [0, 1]
   std::array<float, 3> std{0.229f, 0.224f, 0.225f};
-  Interpolation interpolation = Interpolation::bilinear;
+  Interpolation interpolation = Interpolation::bilinear;  // nothing else unless gives_bytes(form)
+  ResizeForm form = ResizeForm::crop;
 
   bool operator==(const Preprocessing&) const = default;
 };

@@ -139,10 +139,13 @@ T& checked(T* pointer, const char* name) {
 mnv2::LoadedModel load(const char* path, const mnv2_model_options& options) {
   const mnv2::Isa isa = options.isa == nullptr ? mnv2::best_isa() : mnv2::parse_isa(options.isa);
   const mnv2::Model model = mnv2::Model::load(path);
-  mnv2::Preprocessing preprocessing = model.preprocessing();
-  if (options.resize != 0) preprocessing.resize = options.resize;
-  if (options.crop != 0) preprocessing.crop = options.crop;
-  return mnv2::LoadedModel(model, {.isa = isa, .preprocessing = preprocessing});
+  mnv2::PreprocessingChanges changes;
+  if (options.resize != 0) changes.resize = options.resize;
+  if (options.crop != 0) changes.crop = options.crop;
+  if (options.resize_form != nullptr) changes.form = mnv2::parse_resize_form(options.resize_form);
+  if (options.interpolation != nullptr)
+    changes.interpolation = mnv2::parse_interpolation(options.interpolation);
+  return mnv2::LoadedModel(model, {.isa = isa, .preprocessing = changed(model.preprocessing(), changes)});
 }
 
 mnv2::ImageView view_of(const mnv2_image& image) {

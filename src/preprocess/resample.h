@@ -1,5 +1,4 @@
-// Pillow's 8-bit antialiased bilinear and bicubic resize (its src/libImaging/Resample.c), of which only a window is
-// computed.
+// Pillow's 8-bit antialiased resize (its src/libImaging/Resample.c), of which only a window is computed.
 #pragma once
 
 #include <array>
@@ -10,65 +9,10 @@
 #include "core/buffer.h"
 #include "kernels/pixels/resize.h"
 #include "mnv2/preprocess.h"
+#include "preprocess/filter.h"
+#include "preprocess/window.h"
 
 namespace mnv2 {
-
-/// What a centred crop shows of one axis of a resized image.
-struct AxisWindow {
-  int in = 0;              // source pixels
-  std::int64_t out = 0;    // pixels after the resize
-  std::int64_t first = 0;  // the first of them that the crop shows
-  int count = 0;           // how many of them the crop shows
-  int pad = 0;             // black pixels of the crop before them
-
-  bool operator==(const AxisWindow&) const = default;
-};
-
-struct CropWindow {
-  AxisWindow x;
-  AxisWindow y;
-};
-
-/// torchvision's Resize(resize) and CenterCrop(crop) of a width x height image.
-CropWindow crop_window(int width, int height, int resize, int crop);
-
-/// A filter's weights for the pixels of a window, in the form that the kernels take.
-class Filter {
- public:
-  /// Each pixel gets pairs() pairs of taps, a multiple of `pair_multiple`; pixels without weight are appended
-  /// until there is a multiple of `pixel_multiple`.
-  Filter(int pair_multiple, int pixel_multiple)
-      : pair_multiple_(pair_multiple), pixel_multiple_(pixel_multiple) {}
-
-  /// Cheap when the arguments are those of the last call.
-  void build(const AxisWindow& window, Interpolation interpolation);
-
-  int pixels() const { return static_cast<int>(taps_.size()); }
-
-  int begin(int i) const { return taps_[i].begin; }  // the first source pixel that output pixel i depends on
-  int end(int i) const { return taps_[i].end; }      // one past the last
-  int max_taps() const { return max_taps_; }
-  int pairs() const { return pairs_; }
-  const std::int16_t* weights(int i) const {
-    return weights_.data() + std::size_t{4} * pairs_ * i;
-  }  // [pairs][4]
-
- private:
-  struct Taps {
-    int begin;
-    int end;
-  };
-
-  int pair_multiple_;
-  int pixel_multiple_;
-  AxisWindow window_;
-  Interpolation interpolation_ = Interpolation::bilinear;
-  int max_taps_ = 0;
-  int pairs_ = 0;
-  std::vector<Taps> taps_;             // [pixels]
-  std::vector<std::int16_t> weights_;  // [pixels][pairs][4], see kernels/resize.h
-  std::vector<double> exact_;          // [max_taps]
-};
 
 /// Makes the rows of a window one after the other, top to bottom. Source rows go through the horizontal pass
 /// when they are first needed and wait in a ring for the vertical one, so memory depends on the window and
@@ -77,6 +21,8 @@ class Resampler {
  public:
   /// Of `image` nothing is read but the pixels of the rows that the window needs; they must stay until the
   /// last row().
+  /// @param interpolation not nearest.
+  /// @throws Error{image_too_large} when a filter or the rows that wait would need more than kMaxResizeBytes.
   void start(const ImageView& image, const CropWindow& window, Interpolation interpolation,
              const kernels::ResizeKernels& kernels);
 
@@ -97,8 +43,8 @@ class Resampler {
   void fill_ring(int end_row);
   void resize_rows(const Rows& rows, const Rows& next_rows, const OutRows& out);
 
-  bool resizes_x() const { return window_.x.in != window_.x.out; }
-  bool resizes_y() const { return window_.y.in != window_.y.out; }
+  bool resizes_x() const { return window_.x.is_resized(); }
+  bool resizes_y() const { return window_.y.is_resized(); }
   const std::uint8_t* source(int row) const { return image_.data + image_.row_bytes * row; }
   std::uint8_t* slot(int row) {
     return reinterpret_cast<std::uint8_t*>(ring_.data()) + row_bytes_ * (row % ring_rows_);

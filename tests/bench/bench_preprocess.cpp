@@ -1,5 +1,5 @@
-// Time of resize + crop + normalise (256/224) by image size and instruction set, all in one run: interleaved
-// rounds, so that a busy machine slows all of them alike. bench_preprocess [rounds]
+// Time of resize + crop + normalise (to 224) by image size and instruction set, all in one run: interleaved
+// rounds, so that a busy machine slows all of them alike. bench_preprocess [rounds [form [interpolation]]]
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <vector>
 
+#include "mnv2/error.h"
 #include "mnv2/isa.h"
 #include "mnv2/preprocess.h"
 
@@ -25,19 +26,25 @@ double microseconds(std::chrono::steady_clock::duration d) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   const int rounds = argc > 1 ? std::max(1, std::atoi(argv[1])) : 301;
   constexpr int kCrop = 224;
+  mnv2::Preprocessing preprocessing{.resize = 256, .crop = kCrop};
+  if (argc > 2) preprocessing.form = mnv2::parse_resize_form(argv[2]);
+  if (argc > 3) preprocessing.interpolation = mnv2::parse_interpolation(argv[3]);
+  if (!has_resize(preprocessing.form)) preprocessing.resize = kCrop;
   const std::vector<mnv2::Isa> isas = mnv2::supported_isas();
   std::vector<mnv2::Preprocessor> preprocessors;
-  for (const mnv2::Isa isa : isas) preprocessors.emplace_back(mnv2::Preprocessing{}, isa);
+  for (const mnv2::Isa isa : isas) preprocessors.emplace_back(preprocessing, isa);
   std::vector<float> input(3 * kCrop * kCrop);
   const mnv2::PlanarView out{.data = input.data(),
                              .width = kCrop,
                              .height = kCrop,
                              .row_stride = kCrop,
                              .plane_stride = kCrop * kCrop};
-  std::printf("median us (min), %d rounds, resize 256, crop 224, one thread\n%-12s", rounds, "size");
+  std::printf("median us (min), %d rounds, %s %d, crop %d, %s, one thread\n%-12s", rounds,
+              resize_form_name(preprocessing.form).data(), preprocessing.resize, kCrop,
+              interpolation_name(preprocessing.interpolation).data(), "size");
   for (const mnv2::Isa isa : isas) std::printf("%20s", isa_name(isa).data());
   std::printf("\n");
 
@@ -66,4 +73,7 @@ int main(int argc, char** argv) {
     }
     std::printf("\n");
   }
+} catch (const mnv2::Error& e) {
+  std::fprintf(stderr, "bench_preprocess: %s\n", e.what());
+  return 1;
 }

@@ -4,10 +4,11 @@ import base64
 import json
 import os
 import resource
+import subprocess
 import sys
 import unittest
 
-from support.cli import Case, parse, png_bytes, with_exif_orientation
+from support.cli import CLASSES, MAKE_MODEL, Case, parse, png_bytes, with_exif_orientation
 
 
 class Results(Case):
@@ -137,6 +138,36 @@ class Results(Case):
         self.assertEqual(len(set(results)), 4)
         _, err = self.run_program("--crop", "64", path)
         self.assertIn("black borders", err)
+
+    def test_form_and_interpolation_change_what_the_network_sees(self):
+        path = self.make("a.jpg", self.jpeg_bytes)  # 61 x 47: resized to 46 x 36, whose margin of 15 rows is no even one
+        forms = ["crop", "crop-floor", "fit", "squash", "squash-half-pixel", "squash-align-corners"]
+        results = [self.run_program("--resize-form", form, "--crop", "31", path)[0] for form in forms]
+        self.assertEqual(len(set(results)), len(forms))
+        self.assertEqual(results[0], self.run_program("--crop", "31", path)[0])
+        interpolations = ["bilinear", "bicubic", "lanczos", "nearest"]
+        results = [self.run_program("--interpolation", name, path)[0] for name in interpolations]
+        self.assertEqual(len(set(results)), len(interpolations))
+        self.assertEqual(results[0], self.run_program(path)[0])
+        for flags, message in (
+                (["--resize-form", "fit", "--resize", "36"],
+                 "preprocessing: resize is 36, expected the crop's 32 for the form fit"),
+                (["--resize-form", "squash-half-pixel", "--interpolation", "nearest"],
+                 "preprocessing: interpolation is nearest, expected bilinear for the form squash-half-pixel"),
+                (["--resize-form", "stretch"], "--resize-form: 'stretch' is unknown, expected crop, crop-floor, fit")):
+            _, err = self.run_program(*flags, path, status=2)
+            self.assertIn(message, err)
+
+    def test_a_model_with_a_form_of_its_own(self):
+        model = self.make("fit.safetensors", b"")
+        subprocess.run([MAKE_MODEL, model, "--resize-form", "fit", "--interpolation", "lanczos", "--resize", "32",
+                        "--crop", "32", "--classes", str(CLASSES)], check=True)
+        path = self.make("a.jpg", self.jpeg_bytes)
+        own = self.run_program("-m", model, path)[0]
+        self.assertEqual(own, self.run_program("-m", model, "--resize-form", "fit", "--interpolation", "lanczos", path)[0])
+        squashed = self.run_program("-m", model, "--resize-form", "squash", path)[0]
+        self.assertNotEqual(own, squashed)
+        self.assertEqual(len({own, squashed, self.run_program("-m", model, "--input-size", "48", path)[0]}), 3)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ class Error(ctypes.Structure):
 
 
 class Options(ctypes.Structure):
-    _fields_ = [("isa", c_char_p), ("resize", c_int), ("crop", c_int)]
+    _fields_ = [("isa", c_char_p), ("resize", c_int), ("crop", c_int), ("resize_form", c_char_p),
+                ("interpolation", c_char_p)]
 
 
 class Image(ctypes.Structure):

@@ -1,4 +1,5 @@
-"""Our preprocessing against Pillow's and torchvision's, bit for bit, on every instruction set of this machine.
+"""Our preprocessing against Pillow's and torchvision's, bit for bit, and that in floats against numpy in float64, on every
+instruction set of this machine.
 
 MNV2_PREPROCESS_TOOL names the program tests/tools/preprocess_tool.cpp, MNV2_EMULATOR what to run it with when it is not
 for this machine, MNV2_SHARED_DIR the folder with real photos.
@@ -17,7 +18,7 @@ SKIPPED = 77
 
 try:
     import numpy as np
-    from PIL import Image
+    from PIL import Image, ImageOps
 except ImportError as e:
     print(f"SKIPPED: {sys.executable} has no Pillow or numpy ({e})")
     sys.exit(SKIPPED)
@@ -32,17 +33,19 @@ STD = (0.229, 0.224, 0.225)
 PAIRS = [(256, 224), (232, 224), (224, 224), (64, 96), (33, 17), (17, 64), (40, 41), (96, 64), (1, 1), (5, 3), (2, 9)]
 
 
-def reference_crop(image, resize, crop, bicubic):
-    """The crop as uint8 [crop, crop, 3]."""
-    if transforms is not None:
-        mode = transforms.InterpolationMode.BICUBIC if bicubic else transforms.InterpolationMode.BILINEAR
-        image = transforms.CenterCrop(crop)(transforms.Resize(resize, mode)(image))
-        return np.asarray(image)
+INTERPOLATIONS = ["bilinear", "bicubic", "lanczos", "nearest"]
+FILTERS = [Image.BILINEAR, Image.BICUBIC, Image.LANCZOS, Image.NEAREST]
+FORMS = ["crop", "crop-floor", "fit", "squash", "squash-half-pixel", "squash-align-corners"]
+
+
+def resize_short_side(image, resize, interpolation):
     w, h = image.size
-    short, long = min(w, h), max(w, h)
-    long = int(resize * long / short)
-    size = (resize, long) if w <= h else (long, resize)
-    pixels = np.asarray(image.resize(size, Image.BICUBIC if bicubic else Image.BILINEAR))
+    long = int(resize * max(w, h) / min(w, h))
+    return image.resize((resize, long) if w <= h else (long, resize), FILTERS[INTERPOLATIONS.index(interpolation)])
+
+
+def center_crop(pixels, crop):
+    """torchvision's CenterCrop."""
     for axis in (0, 1):
         missing = crop - pixels.shape[axis]
         if missing > 0:
@@ -52,6 +55,56 @@ def reference_crop(image, resize, crop, bicubic):
         first = int(round((pixels.shape[axis] - crop) / 2.0))
         pixels = pixels.take(range(first, first + crop), axis=axis)
     return pixels
+
+
+def center_crop_floor(pixels, crop):
+    """The crop of Hugging Face's image processors: a window that begins at (side - crop) // 2, with zeros where it reaches
+    over the image."""
+    height, width, _ = pixels.shape
+    top, left = (height - crop) // 2, (width - crop) // 2
+    out = np.zeros((crop, crop, 3), np.uint8)
+    rows = [y for y in range(crop) if 0 <= y + top < height]
+    columns = [x for x in range(crop) if 0 <= x + left < width]
+    out[np.ix_(rows, columns)] = pixels[np.ix_([y + top for y in rows], [x + left for x in columns])]
+    return out
+
+
+def reference_crop(image, resize, crop, interpolation, form="crop"):
+    """The crop as uint8 [crop, crop, 3]."""
+    resample = FILTERS[INTERPOLATIONS.index(interpolation)]
+    if form == "fit":
+        return np.asarray(ImageOps.fit(image, (crop, crop), resample))
+    if form == "squash":
+        return np.asarray(image.resize((crop, crop), resample))
+    if form == "crop-floor":
+        return center_crop_floor(np.asarray(resize_short_side(image, resize, interpolation)), crop)
+    if transforms is not None:
+        mode = transforms.InterpolationMode(interpolation)
+        return np.asarray(transforms.CenterCrop(crop)(transforms.Resize(resize, mode)(image)))
+    return center_crop(np.asarray(resize_short_side(image, resize, interpolation)), crop)
+
+
+def neighbours(size, out, form):
+    """For each of `out` pixels the two source pixels around it, and the weight of the second, in float64."""
+    x = np.arange(out, dtype=np.float64)
+    if form == "squash-half-pixel":
+        position = (x + 0.5) * (size / out) - 0.5
+    else:
+        position = x * ((size - 1) / (out - 1)) if out > 1 else x * 0
+    first = np.floor(position)
+    return (np.clip(first, 0, size - 1).astype(int), np.clip(first + 1, 0, size - 1).astype(int), position - first)
+
+
+def reference_floats(pixels, side, form, mean, std):
+    """The normalised input of a form without bytes, as float64 [3, side, side]."""
+    values = pixels.astype(np.float64) / 255
+    top, bottom, weight = neighbours(pixels.shape[0], side, form)
+    weight = weight[:, None, None]
+    values = values[top] * (1 - weight) + values[bottom] * weight
+    left, right, weight = neighbours(pixels.shape[1], side, form)
+    weight = weight[None, :, None]
+    values = values[:, left] * (1 - weight) + values[:, right] * weight
+    return ((values - np.float32(mean).astype(float)) / np.float32(std).astype(float)).transpose(2, 0, 1)
 
 
 def reference_input(crop, mean, std):
@@ -80,11 +133,12 @@ class Tool:
             raise RuntimeError(f"preprocess_tool ended early, status {self.process.wait()}")
         return data
 
-    def run(self, pixels, resize, crop, mean=MEAN, std=STD, bgr=False, bicubic=False):
+    def run(self, pixels, resize, crop, mean=MEAN, std=STD, bgr=False, interpolation="bilinear", form="crop"):
         """Yields (crop, input) for each instruction set."""
         height, width, _ = pixels.shape
         sent = pixels[:, :, ::-1] if bgr else pixels
-        self.process.stdin.write(struct.pack("=6i6f", width, height, resize, crop, bgr, bicubic, *mean, *std))
+        self.process.stdin.write(struct.pack("=7i6f", width, height, resize, crop, bgr, INTERPOLATIONS.index(interpolation),
+                                             FORMS.index(form), *mean, *std))
         self.process.stdin.write(np.ascontiguousarray(sent).tobytes())
         self.process.stdin.flush()
         for _ in range(self.isas):
@@ -143,19 +197,32 @@ class PreprocessingTest(unittest.TestCase):
         assert cls.tool.close() == 0, "preprocess_tool failed"
 
     def check(self, pixels, resize, crop, mean=MEAN, std=STD, bgr=False):
-        for bicubic in (False, True):
-            self.check_filter(pixels, resize, crop, mean, std, bgr, bicubic)
+        for interpolation in ("bilinear", "bicubic"):
+            self.check_bytes(pixels, resize, crop, mean, std, bgr, interpolation)
 
-    def check_filter(self, pixels, resize, crop, mean, std, bgr, bicubic):
-        case = f"{pixels.shape[1]}x{pixels.shape[0]} resize {resize} crop {crop} bgr {bgr} mean {mean} std {std} "
-        case += "bicubic" if bicubic else "bilinear"
-        expected = reference_crop(Image.fromarray(pixels), resize, crop, bicubic)
+    def check_bytes(self, pixels, resize, crop, mean, std, bgr, interpolation, form="crop"):
+        case = f"{pixels.shape[1]}x{pixels.shape[0]} {form} {resize} {crop} bgr {bgr} mean {mean} std {std} {interpolation}"
+        expected = reference_crop(Image.fromarray(pixels), resize, crop, interpolation, form)
         expected_input = reference_input(expected, mean, std)
-        for isa, (u8, f32) in enumerate(self.tool.run(pixels, resize, crop, mean, std, bgr, bicubic)):
+        for isa, (u8, f32) in enumerate(self.tool.run(pixels, resize, crop, mean, std, bgr, interpolation, form)):
             wrong = np.argwhere(u8 != expected)
             self.assertEqual(len(wrong), 0, f"{case} isa {isa}: {len(wrong)} bytes differ, first at {wrong[:1]}")
             wrong = np.argwhere(f32.view(np.int32) != expected_input.view(np.int32))
             self.assertEqual(len(wrong), 0, f"{case} isa {isa}: {len(wrong)} floats differ, first at {wrong[:1]}")
+
+    def check_forms(self, pixels, resize, crop, bgr=False):
+        for interpolation in INTERPOLATIONS:
+            if interpolation in ("lanczos", "nearest"):
+                self.check_bytes(pixels, resize, crop, MEAN, STD, bgr, interpolation)
+            self.check_bytes(pixels, resize, crop, MEAN, STD, bgr, interpolation, "crop-floor")
+            self.check_bytes(pixels, crop, crop, MEAN, STD, bgr, interpolation, "fit")
+            self.check_bytes(pixels, crop, crop, MEAN, STD, bgr, interpolation, "squash")
+        for form in ("squash-half-pixel", "squash-align-corners"):
+            for mean, std in ((MEAN, STD), ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)), ((0, 0, 0), (1, 1, 1))):
+                expected = reference_floats(pixels, crop, form, mean, std)
+                for isa, (_, f32) in enumerate(self.tool.run(pixels, crop, crop, mean, std, bgr, form=form)):
+                    error = np.abs(f32 - expected).max() * min(std)
+                    self.assertLessEqual(error, 1e-6, f"{pixels.shape[1]}x{pixels.shape[0]} {form} {crop} {std} isa {isa}")
 
     def test_random_sizes(self):
         rng = random.Random(1)
@@ -184,6 +251,37 @@ class PreprocessingTest(unittest.TestCase):
         self.check(random_image(rng, 9000, 2000), 8, 24)
         self.check(random_image(rng, 2000, 9000), 1, 1)
 
+    def test_forms_of_random_sizes(self):
+        rng = random.Random(5)
+        for i in range(66):
+            resize, crop = PAIRS[i % len(PAIRS)]
+            width, height = random_size(rng, resize)
+            self.check_forms(random_image(rng, width, height), resize, crop, bgr=rng.randrange(2) == 1)
+
+    def test_forms_of_every_small_size(self):
+        rng = random.Random(6)
+        for height in range(1, 10):
+            for width in range(1, 10):
+                self.check_forms(random_image(rng, width, height), 9, 7)
+
+    def test_edges_of_forms(self):
+        """Narrow, flat, equal to the side, one off it, tiny ones enlarged, huge ones reduced."""
+        rng = random.Random(7)
+        for width, height in [(224, 224), (225, 224), (224, 227), (223, 224), (448, 449), (501, 374)]:
+            self.check_forms(random_image(rng, width, height), 256, 224)
+            self.check_forms(random_image(rng, width, height), 5, 3)
+        self.check_forms(random_image(rng, 3001, 2000), 64, 48)
+        for width, height in [(1, 3000), (3000, 1), (2, 5000), (5000, 3)]:
+            self.check_forms(random_image(rng, width, height), 8, 24)
+            self.check_forms(random_image(rng, width, height), 1, 1)
+        for width, height in [(1, 1), (2, 1), (1, 2), (2, 3), (5, 2)]:
+            self.check_forms(random_image(rng, width, height), 400, 384)
+        rows = random_image(rng, 1, 60000)
+        for interpolation in INTERPOLATIONS:
+            for form in ("fit", "squash"):
+                self.check_bytes(rows, 224, 224, MEAN, STD, False, interpolation, form)
+                self.check_bytes(rows.transpose(1, 0, 2), 224, 224, MEAN, STD, False, interpolation, form)
+
     def test_normalisation(self):
         """All 256 values, with all sorts of means and deviations."""
         rng = random.Random(4)
@@ -205,10 +303,12 @@ class PreprocessingTest(unittest.TestCase):
         with open(shared / "images" / "dev.csv", newline="") as f:
             names = [row["file"] for row in csv.DictReader(f)][: len(expected)]
         self.assertEqual(len(names), 20)
-        for name, crop in zip(names, expected):
+        for i, (name, crop) in enumerate(zip(names, expected)):
             pixels = np.asarray(Image.open(shared / "images" / "dev" / name).convert("RGB"))
             for u8, _ in self.tool.run(pixels, 256, 224):
                 self.assertTrue(np.array_equal(u8, crop), name)
+            if i % 5 == 0:
+                self.check_forms(pixels, 256, 224)
 
 
 if __name__ == "__main__":

@@ -177,12 +177,15 @@ std::string architecture_json(const Architecture& architecture) {
 }
 
 std::string preprocessing_json(const Preprocessing& preprocessing) {
-  const Json json = {
-      {"resize", preprocessing.resize},
-      {"crop", preprocessing.crop},
-      {"mean", preprocessing.mean},
-      {"std", preprocessing.std},
-      {"interpolation", preprocessing.interpolation == Interpolation::bicubic ? "bicubic" : "bilinear"}};
+  constexpr const char* kInterpolations[] = {"bilinear", "bicubic", "lanczos", "nearest"};
+  constexpr const char* kForms[] = {"crop",   "crop-floor",        "fit",
+                                    "squash", "squash-half-pixel", "squash-align-corners"};
+  const Json json = {{"resize", preprocessing.resize},
+                     {"crop", preprocessing.crop},
+                     {"mean", preprocessing.mean},
+                     {"std", preprocessing.std},
+                     {"interpolation", kInterpolations[static_cast<int>(preprocessing.interpolation)]},
+                     {"form", kForms[static_cast<int>(preprocessing.form)]}};
   return json.dump();
 }
 
@@ -193,7 +196,7 @@ ModelFile make_model_file(const Architecture& architecture, const Preprocessing&
   std::mt19937 random(seed);
   ModelFile file;
   file.metadata = {{"format", "mnv2-classify"},
-                   {"format_version", "2"},
+                   {"format_version", "3"},
                    {"architecture", architecture_json(architecture)},
                    {"preprocessing", preprocessing_json(preprocessing)},
                    {"source", "random weights, seed " + std::to_string(seed)}};

@@ -26,6 +26,13 @@ int main(int argc, char** argv) {
   app.add_option("--resize", preprocessing.resize, "Short side after resizing, pixels")
       ->capture_default_str();
   app.add_option("--crop", preprocessing.crop, "Side of the centre crop, pixels")->capture_default_str();
+  app.add_option_function<std::string>(
+      "--resize-form", [&](const std::string& name) { preprocessing.form = mnv2::parse_resize_form(name); },
+      "Form of the preprocessing");
+  app.add_option_function<std::string>(
+      "--interpolation",
+      [&](const std::string& name) { preprocessing.interpolation = mnv2::parse_interpolation(name); },
+      "Filter of the resize");
   app.add_flag("--labels", with_labels, R"(Put labels "class 0", "class 1", ... into the file)");
   CLI::Option* full_flag = app.add_flag("--full", full, "MobileNetV2 1.0 instead of three small blocks");
   CLI::Option* v1_option = app.add_option("--v1", alpha, "MobileNetV1 with this width multiplier instead")

@@ -1,8 +1,9 @@
 // Runs the preprocessor for other programs' tests, case after case until its input ends. All numbers are in
 // the machine's byte order.
-//   stdin, per case: int32 width, height, resize, crop, bgr (0 or 1), bicubic (0 or 1); float mean[3], std[3]; pixels
-//   [height][width][3] stdout, first:   int32 number of instruction sets that this machine can run stdout,
-//   per case and instruction set: bytes [crop][crop][3], floats [3][crop][crop]
+//   stdin, per case: int32 width, height, resize, crop, bgr (0 or 1), interpolation, form (as the enumerations count);
+//                    float mean[3], std[3]; pixels [height][width][3]
+//   stdout, first: int32 number of instruction sets that this machine can run
+//   stdout, per case and instruction set: bytes [crop][crop][3], floats [3][crop][crop]
 #include <array>
 #include <cstdint>
 #include <cstdio>
@@ -25,18 +26,18 @@ void write(const T* from, std::size_t count) {
 }
 
 struct Case {
-  std::int32_t width, height, resize, crop, bgr, bicubic;
+  std::int32_t width, height, resize, crop, bgr, interpolation, form;
   std::array<float, 3> mean, std;
 };
 
 void run(const Case& c, const std::vector<std::uint8_t>& pixels, mnv2::Isa isa) {
-  const mnv2::Preprocessor preprocess(
-      {.resize = c.resize,
-       .crop = c.crop,
-       .mean = c.mean,
-       .std = c.std,
-       .interpolation = c.bicubic != 0 ? mnv2::Interpolation::bicubic : mnv2::Interpolation::bilinear},
-      isa);
+  const mnv2::Preprocessor preprocess({.resize = c.resize,
+                                       .crop = c.crop,
+                                       .mean = c.mean,
+                                       .std = c.std,
+                                       .interpolation = static_cast<mnv2::Interpolation>(c.interpolation),
+                                       .form = static_cast<mnv2::ResizeForm>(c.form)},
+                                      isa);
   mnv2::Preprocessor::Scratch scratch;
   const mnv2::ImageView image{.data = pixels.data(),
                               .width = c.width,

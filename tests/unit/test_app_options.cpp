@@ -192,6 +192,8 @@ TEST_CASE("help shows examples before flags, and every flag") {
                            "-f, --format json|jsonl|csv|text",
                            "--resize PIXELS",
                            "--crop PIXELS",
+                           "--resize-form crop|crop-floor|fit|squash|squash-half-pixel|squash-align-corners",
+                           "--interpolation bilinear|bicubic|lanczos|nearest",
                            "--no-exif",
                            "--max-pixels N",
                            "-t, --threads N",

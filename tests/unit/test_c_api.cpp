@@ -188,14 +188,38 @@ TEST_CASE("c api: predictions and embedding are those of the C++ API") {
 TEST_CASE("c api: options") {
   const Fixture fixture;
   const Pixels pixels(70, 80, 3);
-  const mnv2_model_options larger{.isa = nullptr, .resize = 50, .crop = 45};
+  const mnv2_model_options larger{
+      .isa = nullptr, .resize = 50, .crop = 45, .resize_form = nullptr, .interpolation = nullptr};
   const ModelHandle model = fixture.load(&larger);
   CHECK(mnv2_model_input_size(model.get()) == 45);
   CHECK(classify(make_session(model).get(), pixels.image(), 3, mnv2_model_embedding_size(model.get())) ==
         expected_result(fixture.path, pixels, mnv2::ChannelOrder::rgb, 3, {.resize = 50, .crop = 45}));
   for (const mnv2::Isa isa : mnv2::supported_isas()) {
-    const mnv2_model_options options{.isa = mnv2::isa_name(isa).data(), .resize = 0, .crop = 0};
+    mnv2_model_options options{};
+    options.isa = mnv2::isa_name(isa).data();
     CHECK(mnv2_model_isa(fixture.load(&options).get()) == mnv2::isa_name(isa));
+  }
+}
+
+TEST_CASE("c api: every form and interpolation by its name") {
+  const Fixture fixture;
+  const Pixels pixels(70, 53, 3);
+  for (const mnv2::ResizeForm form : mnv2::kResizeForms) {
+    for (const mnv2::Interpolation interpolation : mnv2::kInterpolations) {
+      if (!gives_bytes(form) && interpolation != mnv2::Interpolation::bilinear) continue;
+      mnv2_model_options options{};
+      options.resize_form = resize_form_name(form).data();
+      options.interpolation = interpolation_name(interpolation).data();
+      const ModelHandle model = fixture.load(&options);
+      const mnv2::Preprocessing expected{
+          .resize = has_resize(form) ? kPreprocessing.resize : kPreprocessing.crop,
+          .crop = kPreprocessing.crop,
+          .interpolation = interpolation,
+          .form = form};
+      INFO(options.resize_form << ", " << options.interpolation);
+      CHECK(classify(make_session(model).get(), pixels.image(), 3, mnv2_model_embedding_size(model.get())) ==
+            expected_result(fixture.path, pixels, mnv2::ChannelOrder::rgb, 3, expected));
+    }
   }
 }
 
@@ -237,13 +261,24 @@ TEST_CASE("c api: what cannot be loaded") {
   check_error(MNV2_FILE_UNREADABLE, dir + ": a directory, expected a regular file", load(dir.c_str()));
   const char* path = fixture.path.c_str();
   check_error(MNV2_INVALID_ARGUMENT, "preprocessing: resize is -1, expected 1 to 16384",
-              load(path, {nullptr, -1, 0}));
+              load(path, {nullptr, -1, 0, nullptr, nullptr}));
+  check_error(MNV2_INVALID_ARGUMENT,
+              "resize form 'Fit' is unknown, expected crop, crop-floor, fit, squash, squash-half-pixel or "
+              "squash-align-corners",
+              load(path, {nullptr, 0, 0, "Fit", nullptr}));
+  check_error(MNV2_INVALID_ARGUMENT,
+              "interpolation '' is unknown, expected bilinear, bicubic, lanczos or nearest",
+              load(path, {nullptr, 0, 0, nullptr, ""}));
+  check_error(MNV2_INVALID_ARGUMENT,
+              "preprocessing: resize is 99, expected the crop's 32 for the form squash",
+              load(path, {nullptr, 99, 0, "squash", nullptr}));
   check_error(MNV2_INVALID_ARGUMENT, "preprocessing: crop is -1, expected 1 to 16384",
-              load(path, {nullptr, 0, -1}));
+              load(path, {nullptr, 0, -1, nullptr, nullptr}));
   mnv2_error error;
-  CHECK(load(path, {nullptr, 0, 5000})(&error) == MNV2_INVALID_ARGUMENT);  // of height and width, either
+  CHECK(load(path, {nullptr, 0, 5000, nullptr, nullptr})(&error) ==
+        MNV2_INVALID_ARGUMENT);  // of height and width, either
   CHECK(std::string(error.message).find(": 5000, expected 1 to 4096 pixels") != std::string::npos);
-  CHECK(load(path, {"sse9", 0, 0})(&error) == MNV2_UNSUPPORTED_ISA);
+  CHECK(load(path, {"sse9", 0, 0, nullptr, nullptr})(&error) == MNV2_UNSUPPORTED_ISA);
   CHECK(std::string(error.message).find("instruction set 'sse9': unknown") == 0);
   mnv2::test::write_file(fixture.path, "no model");
   CHECK(load(path)(&error) == MNV2_INVALID_MODEL);

@@ -138,9 +138,38 @@ TEST_CASE("a file of version 1, which knew one padding and one interpolation, lo
   ModelFile file = small_file();
   file.metadata["format_version"] = "1";
   file.metadata["architecture"] = replaced(file.metadata["architecture"], R"("padding":"symmetric",)", "");
+  file.metadata["preprocessing"] = replaced(file.metadata["preprocessing"], R"(,"form":"crop")", "");
   const Model model = load(dir, file.serialize());
   CHECK(model.architecture() == tiny_architecture(kClasses));
   CHECK(model.preprocessing() == Preprocessing{.resize = 20, .crop = 16});
+}
+
+TEST_CASE("a file of version 2, which knew one form of preprocessing, loads") {
+  const TempDir dir;
+  ModelFile file = small_file();
+  file.metadata["format_version"] = "2";
+  file.metadata["preprocessing"] = replaced(file.metadata["preprocessing"], R"(,"form":"crop")", "");
+  CHECK(load(dir, file.serialize()).preprocessing() == Preprocessing{.resize = 20, .crop = 16});
+}
+
+TEST_CASE("every form and interpolation is read by its name") {
+  const TempDir dir;
+  for (const mnv2::ResizeForm form : mnv2::kResizeForms) {
+    CHECK(mnv2::parse_resize_form(resize_form_name(form)) == form);
+    for (const mnv2::Interpolation interpolation : mnv2::kInterpolations) {
+      CHECK(mnv2::parse_interpolation(interpolation_name(interpolation)) == interpolation);
+      const Preprocessing preprocessing{
+          .resize = 16, .crop = 16, .interpolation = interpolation, .form = form};
+      const auto read = [&] {
+        return load(dir, make_model_file(tiny_architecture(kClasses), preprocessing).serialize())
+            .preprocessing();
+      };
+      if (gives_bytes(form) || interpolation == mnv2::Interpolation::bilinear)
+        CHECK(read() == preprocessing);
+      else
+        CHECK_THROWS_AS(read(), mnv2::Error);
+    }
+  }
 }
 
 TEST_CASE("a network may have no head and no classifier") {
@@ -271,8 +300,8 @@ TEST_CASE("a file of another format or version is refused with what is understoo
         "__metadata__: no \"format\"" + hint);
   CHECK(refusal_after([](ModelFile& file) { file.metadata.insert_or_assign("format", "pt"); }) ==
         "__metadata__: \"format\" is \"pt\"" + hint);
-  CHECK(refusal_after([](ModelFile& file) { file.metadata.insert_or_assign("format_version", "3"); }) ==
-        "__metadata__: \"format_version\" is \"3\", this program understands \"1\" to \"2\"");
+  CHECK(refusal_after([](ModelFile& file) { file.metadata.insert_or_assign("format_version", "4"); }) ==
+        "__metadata__: \"format_version\" is \"4\", this program understands \"1\" to \"3\"");
   for (const std::string key : {"format_version", "architecture", "preprocessing", "source"}) {
     CHECK(refusal_after([&](ModelFile& file) { file.metadata.erase(key); }) ==
           "__metadata__: missing key \"" + key + "\"");
@@ -506,8 +535,16 @@ TEST_CASE("preprocessing that cannot be done is refused") {
   CHECK(refused("\"crop\":16", "\"crop\":[16, 16]") == range("\"crop\" is an array of 2"));
   CHECK(refused("\"crop\":16,", "") == "preprocessing: missing key \"crop\"");
   CHECK(refused("\"crop\"", "\"gamma\":2,\"crop\"") == "preprocessing: unknown key \"gamma\"");
-  CHECK(refused("bilinear", "nearest") ==
-        "preprocessing: \"interpolation\" is \"nearest\", expected \"bilinear\" or \"bicubic\"");
+  CHECK(refused("bilinear", "area") ==
+        "preprocessing: \"interpolation\" is \"area\", expected \"bilinear\", \"bicubic\", \"lanczos\" or "
+        "\"nearest\"");
+  CHECK(refused("\"form\":\"crop\"", "\"form\":\"crop_floor\"") ==
+        "preprocessing: \"form\" is \"crop_floor\", expected \"crop\", \"crop-floor\", \"fit\", \"squash\", "
+        "\"squash-half-pixel\" or \"squash-align-corners\"");
+  CHECK(refused("\"form\":\"crop\"", "\"form\":null") ==
+        "preprocessing: \"form\" is null, expected a string");
+  CHECK(refused("\"form\":\"crop\"", "\"form\":\"fit\"") ==
+        "preprocessing: \"resize\" is 20, expected the crop's 16 for the form \"fit\"");
   CHECK(refused("\"bilinear\"", "3") == "preprocessing: \"interpolation\" is 3, expected a string");
   CHECK(refused("\"mean\":[", "\"mean\":[0,") ==
         "preprocessing: \"mean\" is an array of 4, expected an array of 3 (red, green, blue)");

@@ -1,5 +1,5 @@
-// Preprocessing against naive loops written from Pillow's and torchvision's formulas.
-// tests/python/test_preprocessing.py compares with Pillow and torchvision themselves.
+// Resize, centre crop and normalisation against naive loops, and the kernels of them; test_preprocess_forms.cpp has the
+// other forms.
 #include "mnv2/preprocess.h"
 
 #include <algorithm>
@@ -12,8 +12,8 @@
 
 #include "kernels/contracts.h"
 #include "mnv2/error.h"
-#include "preprocess/resample.h"
 #include "support/catch.h"
+#include "support/naive_preprocess.h"
 
 namespace {
 
@@ -25,115 +25,14 @@ using mnv2::PlanarView;
 using mnv2::Preprocessing;
 using mnv2::Preprocessor;
 
-struct Image {
-  int width;
-  int height;
-  std::ptrdiff_t row_bytes;
-  std::vector<std::uint8_t> bytes;  // ends with the last pixel, so that a sanitizer sees reads beyond it
+using mnv2::test::Fill;
+using mnv2::test::from_fixed;
+using mnv2::test::Image;
+using mnv2::test::make_image;
 
-  Image(int w, int h, int padding = 0)
-      : width(w), height(h), row_bytes(3 * w + padding), bytes(row_bytes * (h - 1) + 3 * w) {}
-  ImageView view(ChannelOrder order = ChannelOrder::rgb) const {
-    return {.data = bytes.data(), .width = width, .height = height, .row_bytes = row_bytes, .order = order};
-  }
-  int at(std::int64_t y, std::int64_t x, int c) const { return bytes[row_bytes * y + 3 * x + c]; }
-};
-
-enum class Fill { zeros, full, extremes, noise };
-
-Image make_image(int width, int height, Fill fill, unsigned seed, int padding = 0) {
-  Image image(width, height, padding);
-  std::mt19937 random(seed);
-  for (std::uint8_t& b : image.bytes) {
-    const auto r = static_cast<std::uint8_t>(random() >> 13);
-    switch (fill) {
-      case Fill::zeros: b = 0; break;
-      case Fill::full: b = 255; break;
-      case Fill::extremes: b = r % 2 != 0 ? 255 : 0; break;
-      case Fill::noise: b = r; break;
-    }
-  }
-  return image;
-}
-
-/// Output pixel x of a resize from `in` to `out`: the first tap and the fixed-point weights.
-struct Taps {
-  std::int64_t first;
-  std::vector<std::int64_t> weights;
-};
-
-/// Keys' cubic with a = -1/2, from its definition; Pillow's form of it gives the same fixed-point weights.
-double keys_cubic(double x) {
-  const double a = -0.5;
-  if (x < 1) return (a + 2) * x * x * x - (a + 3) * x * x + 1;
-  return x < 2 ? a * x * x * x - 5 * a * x * x + 8 * a * x - 4 * a : 0;
-}
-
-Taps naive_taps(std::int64_t in, std::int64_t out, std::int64_t x, Interpolation interpolation) {
-  const bool cubic = interpolation == Interpolation::bicubic;
-  const double scale = double(in) / double(out);
-  const double stretch = scale < 1 ? 1 : scale;
-  const double support = cubic ? 2 * stretch : stretch;
-  const double center = (double(x) + 0.5) * scale;
-  const auto first = std::max<std::int64_t>(0, std::int64_t(center - support + 0.5));
-  const auto last = std::min<std::int64_t>(in, std::int64_t(center + support + 0.5));
-  std::vector<double> w;
-  double sum = 0;
-  for (std::int64_t t = first; t < last; ++t) {
-    const double distance = std::fabs((double(t) - center + 0.5) * (1.0 / stretch));
-    w.push_back(cubic ? keys_cubic(distance) : distance < 1 ? 1 - distance : 0);
-    sum += w.back();
-  }
-  Taps taps{first, {}};
-  for (const double weight : w) taps.weights.push_back(std::llround(weight / sum * 4194304));
-  return taps;
-}
-
-std::uint8_t from_fixed(std::int64_t sum) {
-  return std::uint8_t(std::clamp<std::int64_t>((sum + 2097152) >> 22, 0, 255));
-}
-
-/// The first resized pixel that the crop shows, or minus the padding before it.
-std::int64_t naive_offset(std::int64_t out, std::int64_t crop) {
-  if (out < crop) return -((crop - out) / 2);
-  return std::int64_t(std::nearbyint(double(out - crop) / 2));  // half to even
-}
-
-/// [crop][crop][3] in the image's channel order.
 std::vector<std::uint8_t> naive_crop(const Image& image, int resize, int crop,
                                      Interpolation interpolation = Interpolation::bilinear) {
-  const std::int64_t short_side = std::min(image.width, image.height);
-  const std::int64_t out_w = std::int64_t{resize} * image.width / short_side;
-  const std::int64_t out_h = std::int64_t{resize} * image.height / short_side;
-  const std::int64_t left = naive_offset(out_w, crop);
-  const std::int64_t top = naive_offset(out_h, crop);
-  std::vector<std::uint8_t> result(std::size_t{3} * crop * crop, 0);
-  for (int x = 0; x < crop; ++x) {
-    if (x + left < 0 || x + left >= out_w) continue;
-    const Taps across = naive_taps(image.width, out_w, x + left, interpolation);
-    std::vector<int> column(std::size_t{3} * image.height, -1);  // made when needed
-    const auto horizontal = [&](std::int64_t y, int c) {
-      int& value = column[3 * y + c];
-      if (value >= 0) return value;
-      if (image.width == out_w) return value = image.at(y, x + left, c);
-      std::int64_t sum = 0;
-      for (std::size_t t = 0; t < across.weights.size(); ++t)
-        sum += across.weights[t] * image.at(y, across.first + t, c);
-      return value = from_fixed(sum);
-    };
-    for (int y = 0; y < crop; ++y) {
-      if (y + top < 0 || y + top >= out_h) continue;
-      const Taps down = naive_taps(image.height, out_h, y + top, interpolation);
-      for (int c = 0; c < 3; ++c) {
-        std::int64_t sum = 0;
-        for (std::size_t t = 0; t < down.weights.size(); ++t)
-          sum += down.weights[t] * horizontal(down.first + t, c);
-        result[3 * (std::size_t(y) * crop + x) + c] =
-            image.height == out_h ? std::uint8_t(horizontal(y + top, c)) : from_fixed(sum);
-      }
-    }
-  }
-  return result;
+  return mnv2::test::naive_crop(image, {.resize = resize, .crop = crop, .interpolation = interpolation});
 }
 
 constexpr std::uint8_t kGuard = 0xa5;

@@ -4,6 +4,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <memory>
 #include <utility>
@@ -76,6 +77,33 @@ void add_output_flags(CLI::App& app, Options& options) {
                      "how --sort-into does it (link: a hard link)");
 }
 
+/// The words of a type and its values.
+template <typename Value, std::size_t kCount>
+std::vector<std::pair<std::string, Value>> choices_of(const std::array<Value, kCount>& values,
+                                                      std::string_view (*name_of)(Value) noexcept) {
+  std::vector<std::pair<std::string, Value>> choices;
+  for (const Value value : values) choices.emplace_back(name_of(value), value);
+  return choices;
+}
+
+/// Of the group "Preprocessing": what the network is given instead of what the model says.
+void add_preprocessing_flags(CLI::App& app, PreprocessingChanges& changes) {
+  add_number<int>(app, "--resize", changes.resize, 1, kMaxResize,
+                  "length of the short side before the crop (the model's)")
+      ->type_name("PIXELS");
+  add_number<int>(app, "--crop", changes.crop, 1, kMaxCrop,
+                  "side of the square that the network sees (the model's)")
+      ->type_name("PIXELS");
+  add_number<int>(app, "--input-size", changes.input_size, kMinInputSize, kMaxCrop,
+                  "another crop than the model's, and the resize in proportion")
+      ->type_name("PIXELS");
+  add_choice<ResizeForm>(app, "--resize-form", changes.form, choices_of(kResizeForms, resize_form_name),
+                         "how an image becomes that square (the model's)");
+  add_choice<Interpolation>(app, "--interpolation", changes.interpolation,
+                            choices_of(kInterpolations, interpolation_name),
+                            "the filter of the resize (the model's)");
+}
+
 /// The one table of flags.
 void add_flags(CLI::App& app, Options& options) {
   app.option_defaults()->multi_option_policy(
@@ -120,15 +148,7 @@ void add_flags(CLI::App& app, Options& options) {
       ->disable_flag_override();
 
   app.option_defaults()->group("Preprocessing");
-  add_number<int>(app, "--resize", options.resize, 1, kMaxResize,
-                  "length of the short side before the crop (the model's)")
-      ->type_name("PIXELS");
-  add_number<int>(app, "--crop", options.crop, 1, kMaxCrop,
-                  "side of the square that the network sees (the model's)")
-      ->type_name("PIXELS");
-  add_number<int>(app, "--input-size", options.input_size, kMinInputSize, kMaxCrop,
-                  "another crop than the model's, and the resize in proportion")
-      ->type_name("PIXELS");
+  add_preprocessing_flags(app, options.preprocessing);
   app.add_flag("--no-exif", options.no_exif, "do not turn images upright by their EXIF orientation")
       ->disable_flag_override();
   add_number<std::int64_t>(app, "--max-pixels", options.max_pixels, 1,

@@ -9,6 +9,7 @@
 #include "app/base/log.h"
 #include "app/cli/help.h"
 #include "app/results/place_file.h"
+#include "mnv2/preprocess.h"
 
 namespace mnv2::app {
 
@@ -41,9 +42,7 @@ struct Options {
   std::optional<std::string> sort_into;
   std::optional<SortAs> sort_as;
 
-  std::optional<int> resize;      // pixels
-  std::optional<int> crop;        // pixels
-  std::optional<int> input_size;  // pixels
+  PreprocessingChanges preprocessing;
   bool no_exif = false;
   std::int64_t max_pixels = 178'956'970;  // as Pillow
 

@@ -53,7 +53,7 @@ InputPlan plan_inputs(const Options& options, const Environment& environment) {
 
 ModelPlan plan_model(const Options& options, const Environment& environment) {
   if (options.model && options.model->empty()) throw UsageError("--model: the file name is empty");
-  if (options.input_size && options.crop)
+  if (options.preprocessing.input_size && options.preprocessing.crop)
     throw UsageError("--input-size: not with --crop, which leaves the resize as it is");
   ModelPlan plan{.search = {.flag = options.model.value_or(""),
                             .mnv2_model = environment.variable("MNV2_MODEL"),
@@ -63,9 +63,7 @@ ModelPlan plan_model(const Options& options, const Environment& environment) {
                             .program = environment.program,
                             .source_models = environment.source_models},
                  .labels = options.labels,
-                 .resize = options.resize,
-                 .crop = options.crop,
-                 .input_size = options.input_size,
+                 .preprocessing = options.preprocessing,
                  .features_serve = options.bench || options.embeddings};
   if (options.bench) return plan;
   plan.classes_flag = options.eval           ? "--eval"

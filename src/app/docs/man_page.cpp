@@ -58,12 +58,12 @@ std::string item(const std::string& term, std::string_view meaning) {
   return ".TP\n" + term + "\n" + escaped(wrapped(meaning)) + "\n";
 }
 
-/// "json|text" with bold words, "FILE" in italics.
+/// "json|text" with bold words, "FILE" in italics. A line may break after each "|".
 std::string value_of(const Flag& flag) {
   const auto choices = flag.choices();
   if (choices.empty()) return italic(flag.value);
   std::string text;
-  for (const std::string& word : choices) text += (text.empty() ? "" : "|") + bold(word);
+  for (const std::string& word : choices) text += (text.empty() ? "" : "|\\:") + bold(word);
   return text;
 }
 

@@ -1,6 +1,5 @@
 #include "app/models/engine.h"
 
-#include <cmath>
 #include <utility>
 
 #include "app/base/log.h"
@@ -13,15 +12,11 @@
 namespace mnv2::app {
 
 Preprocessing choose_preprocessing(const Model& model, const ModelPlan& plan) {
-  Preprocessing preprocessing = model.preprocessing();
-  if (plan.input_size) {
-    const double scale = static_cast<double>(*plan.input_size) / preprocessing.crop;
-    preprocessing.resize = static_cast<int>(std::lround(preprocessing.resize * scale));
-    preprocessing.crop = *plan.input_size;
+  try {
+    return changed(model.preprocessing(), plan.preprocessing);
+  } catch (const Error& e) {
+    throw UsageError("--resize-form, --resize, --interpolation: " + std::string(e.what()));
   }
-  preprocessing.resize = plan.resize.value_or(preprocessing.resize);
-  preprocessing.crop = plan.crop.value_or(preprocessing.crop);
-  return preprocessing;
 }
 
 Engine load_engine(const ModelPlan& plan, Isa isa, int threads) {

@@ -18,9 +18,7 @@ namespace mnv2::app {
 struct ModelPlan {
   ModelSearch search = {};
   std::optional<std::string> labels = {};  // a file
-  std::optional<int> resize = {};          // pixels, instead of the model's
-  std::optional<int> crop = {};
-  std::optional<int> input_size = {};  // a crop that takes the resize with it
+  PreprocessingChanges preprocessing = {};  // instead of the model's
   /// Whether a model without classifier serves, which gives features alone.
   bool features_serve = false;
   /// A flag that asks for classes, which such a model lacks; or empty.
@@ -37,7 +35,7 @@ struct Engine {
   const Preprocessor& preprocessor() const { return loaded.preprocessor(); }
 };
 
-/// The model's preprocessing with what the plan changes.
+/// The model's preprocessing with what the plan changes. @throws UsageError where these contradict each other.
 Preprocessing choose_preprocessing(const Model& model, const ModelPlan& plan);
 
 /// Finds and loads the model of `plan`.

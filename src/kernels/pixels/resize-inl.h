@@ -1,11 +1,13 @@
-// Pillow's 8-bit resize and the normalisation, see resize.h. A 16-byte block of a vector is one row in the
-// horizontal pass, sixteen columns in the vertical one, and four pixels in the normalisation.
+// Pillow's 8-bit resize, the bilinear one in floats and the normalisation, see resize.h. A 16-byte block of a vector is
+// one row in the horizontal pass, sixteen columns in the vertical one, and four pixels in the others.
 #pragma once
 
 #include "kernels/pixels/resize.h"
 
 namespace {
 
+using mnv2::kernels::Affine;
+using mnv2::kernels::BilinearPass;
 using mnv2::kernels::HorizontalPass;
 using mnv2::kernels::Normalisation;
 using mnv2::kernels::NormalisePass;
@@ -122,11 +124,67 @@ void normalise(const NormalisePass& pass) noexcept {
     for (int c = 0; c < 3; ++c) out[c][x] = table[c][pixels[3 * x + c]];
 }
 
+/// a + (b - a) * weight
+inline Vec between(Vec a, Vec b, Vec weight) { return fma(negated_fma(Vec::set(1.0f), a, b), weight, a); }
+
+/// What one channel of a bilinear pass is computed with, held in registers as ChannelNorm is.
+struct ChannelAffine {
+  ChannelAffine(const Affine& affine, int channel)
+      : scale(Vec::set(affine.scale[channel])), offset(Vec::set(affine.offset[channel])) {}
+
+  Vec scale, offset;
+};
+
+/// Vec::kLanes pixels in all their neighbours.
+struct FourNeighbours {
+  FourNeighbours(const BilinearPass& pass, int x)
+      : upper{Bytes::load_blocks(pass.upper[0] + std::ptrdiff_t{3} * x),
+              Bytes::load_blocks(pass.upper[1] + std::ptrdiff_t{3} * x)},
+        lower{Bytes::load_blocks(pass.lower[0] + std::ptrdiff_t{3} * x),
+              Bytes::load_blocks(pass.lower[1] + std::ptrdiff_t{3} * x)} {}
+
+  template <int kChannel>
+  Vec blend(Vec x_weights, Vec y_weight) const {
+    const Vec above =
+        between(to_floats(channel<kChannel>(upper[0])), to_floats(channel<kChannel>(upper[1])), x_weights);
+    const Vec below =
+        between(to_floats(channel<kChannel>(lower[0])), to_floats(channel<kChannel>(lower[1])), x_weights);
+    return between(above, below, y_weight);
+  }
+
+  Bytes upper[2], lower[2];
+};
+
+void resize_bilinear(const BilinearPass& pass) noexcept {
+  const ChannelAffine affine0(*pass.affine, 0), affine1(*pass.affine, 1), affine2(*pass.affine, 2);
+  const Vec y_weight = Vec::set(pass.y_weight);
+  float* const out[3] = {pass.out[0], pass.out[1], pass.out[2]};
+  const int count = pass.count;
+  int x = 0;
+  for (; x + Vec::kLanes <= count; x += Vec::kLanes) {
+    const FourNeighbours pixels(pass, x);
+    const Vec x_weights = Vec::load(pass.x_weights + x);
+    fma(pixels.blend<0>(x_weights, y_weight), affine0.scale, affine0.offset).store(out[0] + x);
+    fma(pixels.blend<1>(x_weights, y_weight), affine1.scale, affine1.offset).store(out[1] + x);
+    fma(pixels.blend<2>(x_weights, y_weight), affine2.scale, affine2.offset).store(out[2] + x);
+  }
+  const auto mix = [](float a, float b, float weight) { return a + (b - a) * weight; };
+  for (; x < count; ++x) {
+    for (int c = 0; c < 3; ++c) {
+      const std::ptrdiff_t i = std::ptrdiff_t{3} * x + c;
+      const float above = mix(pass.upper[0][i], pass.upper[1][i], pass.x_weights[x]);
+      const float below = mix(pass.lower[0][i], pass.lower[1][i], pass.x_weights[x]);
+      out[c][x] = mix(above, below, pass.y_weight) * pass.affine->scale[c] + pass.affine->offset[c];
+    }
+  }
+}
+
 constexpr ResizeKernels kResizeKernels{
     .rows = Bytes::kBlocks,
     .horizontal = resize_horizontal,
     .vertical = resize_vertical,
     .normalise = normalise,
+    .bilinear = resize_bilinear,
 };
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Contracts of the preprocessing kernels: the two passes of Pillow's 8-bit resize, and the normalisation.
+// Contracts of the preprocessing kernels: the two passes of Pillow's 8-bit resize, the bilinear resize in floats, and the
+// normalisation.
 //
 // Weights are fixed point, 2^22 = 1, cut in two so that 16-bit multiply-add instructions can use them:
 // weight = high * 2^11 + low, 0 <= low < 2^11; a weight may be negative. They lie in groups of two taps: [high 0, high 1, low 0, low 1].
@@ -51,11 +52,32 @@ struct NormalisePass {
   const Normalisation* normalisation;
 };
 
+/// value * scale + offset for values of 0 to 255, by channel.
+struct Affine {
+  float scale[3];
+  float offset[3];
+};
+
+/// One row of pixels that lie between four neighbours each:
+///   row = first + (second - first) * x_weights[i] of the upper and of the lower row
+///   out = (upper + (lower - upper) * y_weight) * scale + offset
+/// Rounded to float32 after each operation, or after a multiplication and an addition together: to 1e-6 of the range.
+struct BilinearPass {
+  const std::uint8_t* upper[2];  // [first, second], each [count][3] and 4 bytes more that may be read
+  const std::uint8_t* lower[2];
+  const float* x_weights;  // [count], 0 to 1
+  float y_weight;          // 0 to 1
+  float* out[3];           // [channel], each [count]; nothing else is written
+  int count;
+  const Affine* affine;
+};
+
 struct ResizeKernels {
   int rows;  // rows of one horizontal pass, at most kMaxRows
   void (*horizontal)(const HorizontalPass& pass) noexcept;
   void (*vertical)(const VerticalPass& pass) noexcept;
   void (*normalise)(const NormalisePass& pass) noexcept;
+  void (*bilinear)(const BilinearPass& pass) noexcept;
 
   static constexpr int kMaxRows = 4;
 };

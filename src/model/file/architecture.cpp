@@ -25,10 +25,6 @@ std::string_view padding_name(Padding padding) noexcept {
   return padding == Padding::same ? "same" : "symmetric";
 }
 
-std::string_view interpolation_name(Interpolation interpolation) noexcept {
-  return interpolation == Interpolation::bicubic ? "bicubic" : "bilinear";
-}
-
 std::vector<const Layer*> Architecture::layers() const {
   std::vector<const Layer*> result{&stem};
   for (const Block& block : blocks) {
@@ -137,16 +133,20 @@ Layer read_layer(const Json& json, const Place& place, const Source& input) {
 
 Source output_of(const Layer& layer) { return {layer.out_c, "the output of " + layer.name}; }
 
-/// One of two names: the value of the name that `key` has.
-template <typename Value>
+/// The value of the name that `key` has.
+template <typename Value, std::size_t kCount>
 Value read_choice(const Fields& fields, const char* key, std::string_view (*name_of)(Value) noexcept,
-                  Value first, Value second) {
+                  const std::array<Value, kCount>& values) {
   const std::string& name = fields.string(key);
-  if (name == name_of(first)) return first;
-  if (name == name_of(second)) return second;
-  fields.fail_value(key, quote(name_of(first)) + " or " + quote(name_of(second)));
+  std::string expected;
+  for (std::size_t i = 0; i < kCount; ++i) {
+    if (name == name_of(values[i])) return values[i];
+    expected += (i == 0 ? "" : i + 1 < kCount ? ", " : " or ") + quote(name_of(values[i]));
+  }
+  fields.fail_value(key, expected);
 }
 
+constexpr std::array kPaddings{Padding::symmetric, Padding::same};
 Block read_block(const Json& json, const std::string& name, const Source& input) {
   const Fields fields(json, name, {"expand", "depthwise", "project", "residual"});
   Block block;
@@ -192,8 +192,7 @@ Architecture parse_architecture(std::string_view text) {
   const Fields fields(json, "architecture", {"name", "stem", "blocks", "head", "classifier"}, {"padding"});
   Architecture result;
   result.name = fields.string("name");
-  if (fields.has("padding"))
-    result.padding = read_choice(fields, "padding", padding_name, Padding::symmetric, Padding::same);
+  if (fields.has("padding")) result.padding = read_choice(fields, "padding", padding_name, kPaddings);
   result.stem = read_layer(fields["stem"], {"stem", LayerKind::conv, 3, 2}, {kImageChannels, "an RGB image"});
 
   const Json& blocks = fields.array("blocks");
@@ -217,12 +216,17 @@ Architecture parse_architecture(std::string_view text) {
 
 Preprocessing parse_preprocessing(std::string_view text) {
   const Json json = parse_json(text, "preprocessing");
-  const Fields fields(json, "preprocessing", {"resize", "crop", "mean", "std", "interpolation"});
+  const Fields fields(json, "preprocessing", {"resize", "crop", "mean", "std", "interpolation"}, {"form"});
   Preprocessing result;
-  result.interpolation = read_choice(fields, "interpolation", interpolation_name, Interpolation::bilinear,
-                                     Interpolation::bicubic);
+  if (fields.has("form")) result.form = read_choice(fields, "form", resize_form_name, kResizeForms);
+  result.interpolation = read_choice(fields, "interpolation", interpolation_name, kInterpolations);
+  const std::string form = quote(resize_form_name(result.form));
+  if (!gives_bytes(result.form) && result.interpolation != Interpolation::bilinear)
+    fields.fail_value("interpolation", quote("bilinear") + " for the form " + form);
   result.resize = fields.integer("resize", 1, kMaxImageSide);
   result.crop = fields.integer("crop", 1, kMaxImageSide);
+  if (!has_resize(result.form) && result.resize != result.crop)
+    fields.fail_value("resize", "the crop's " + std::to_string(result.crop) + " for the form " + form);
   result.mean = read_rgb(fields, "mean", false);
   result.std = read_rgb(fields, "std", true);
   return result;

@@ -24,7 +24,7 @@ using model::Safetensors;
 using model::Tensor;
 
 constexpr std::string_view kFormat = "mnv2-classify";
-constexpr std::array<std::string_view, 2> kFormatVersions{"1", "2"};  // 1 is a subset of 2
+constexpr std::array<std::string_view, 3> kFormatVersions{"1", "2", "3"};  // each a subset of the next
 
 struct LayerWeights {
   std::span<const float> weight;
