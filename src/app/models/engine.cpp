@@ -5,6 +5,7 @@
 #include "app/base/log.h"
 #include "app/base/stopwatch.h"
 #include "app/base/usage_error.h"
+#include "app/models/foreign_model.h"
 #include "app/models/labels.h"
 #include "app/models/model_search.h"
 #include "mnv2/error.h"
@@ -28,7 +29,7 @@ Engine load_engine(const ModelPlan& plan, Isa isa, int threads) {
         kStandIn + " says that this one is meant");
   }
   Stopwatch stopwatch;
-  const Model model = Model::load(path);
+  const Model model = load_model(path);
   const double load_ms = stopwatch.lap_ms();
   log_info("model " + path + " (" + model.source() + ")");
 

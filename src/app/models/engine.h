@@ -17,7 +17,7 @@ namespace mnv2::app {
 /// Which model, and what is changed about it.
 struct ModelPlan {
   ModelSearch search = {};
-  std::optional<std::string> labels = {};  // a file
+  std::optional<std::string> labels = {};   // a file
   PreprocessingChanges preprocessing = {};  // instead of the model's
   /// Whether a model without classifier serves, which gives features alone.
   bool features_serve = false;
@@ -40,7 +40,7 @@ Preprocessing choose_preprocessing(const Model& model, const ModelPlan& plan);
 
 /// Finds and loads the model of `plan`.
 /// @param threads how many pack its weights.
-/// @throws ModelNotFound, UsageError for its labels file, Error
+/// @throws ModelNotFound, ForeignModel, UsageError for its labels file, Error
 Engine load_engine(const ModelPlan& plan, Isa isa, int threads);
 
 }  // namespace mnv2::app

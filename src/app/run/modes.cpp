@@ -17,6 +17,7 @@
 #include "app/inputs/make_inputs.h"
 #include "app/inputs/skip_done.h"
 #include "app/models/engine.h"
+#include "app/models/foreign_model.h"
 #include "app/models/list_models.h"
 #include "app/models/model_search.h"
 #include "app/pipeline/picture.h"
@@ -65,6 +66,9 @@ int with_model(const std::function<int()>& use) {
   } catch (const ModelNotFound& e) {
     log_error(e.what(), e.details());
     return kExitModel;
+  } catch (const ForeignModel& e) {
+    log_error(e.what(), e.details());
+    return kExitModel;
   } catch (const Error& e) {
     log_error(std::string("cannot use the model: ") + e.what());
     return kExitModel;
@@ -105,7 +109,7 @@ class Runner {
   int operator()(const Summarize& plan) {
     return print_about_models(
         [&] {
-          const Model model = Model::load(find_model(plan.model.search));
+          const Model model = load_model(find_model(plan.model.search));
           const int side = choose_preprocessing(model, plan.model).crop;
           return format_summary(summarize(model, side, side), plan.layout);
         },
