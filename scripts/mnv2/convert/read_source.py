@@ -25,9 +25,35 @@ def read_source(path: Path, key: Optional[str] = None) -> Source:
 
 
 def _read(path: Path, key: Optional[str]) -> Source:
+    if path.is_dir():
+        return _read_folder(path, key)
     data = path.read_bytes()
     if looks_like_pytorch(data):
         from mnv2.convert.read_state import read_state_file
 
         return read_state_file(path, key)
-    raise ConversionError(f"{path}: no kind of file that is known here")
+    if data.startswith(b"\x89HDF\r\n\x1a\n"):
+        from mnv2.convert.read_keras import read_h5
+
+        return read_h5(path, data)
+    if data.lstrip()[:1] == b"{" and b"modelTopology" in data:
+        from mnv2.convert.read_tfjs import read_tfjs
+
+        return read_tfjs(path)
+    raise ConversionError(f"{path}: {describe_unknown(path, data)}")
+
+
+def _read_folder(path: Path, key: Optional[str]) -> Source:
+    if (path / "model.json").is_file():
+        return _read(path / "model.json", key)
+    raise ConversionError(f"{path}: a folder without model.json (TensorFlow.js) or config.json (Hugging Face)")
+
+
+def describe_unknown(path: Path, data: bytes) -> str:
+    """What is wrong with a file that no reader takes."""
+    if not data:
+        return "an empty file"
+    if path.suffix == ".h5":
+        return "no HDF5 file, whatever its name says"
+    return ("no kind of file that is known here: PyTorch, safetensors, Keras (.h5, .keras), TensorFlow.js (model.json), TFLite, "
+            "ONNX, or a folder of Hugging Face's")
