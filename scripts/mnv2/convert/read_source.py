@@ -40,6 +40,10 @@ def _read(path: Path, key: Optional[str]) -> Source:
         from mnv2.convert.read_tfjs import read_tfjs
 
         return read_tfjs(path)
+    if data[4:8] == b"TFL3":
+        from mnv2.convert.read_tflite import read_tflite
+
+        return read_tflite(path, data)
     raise ConversionError(f"{path}: {describe_unknown(path, data)}")
 
 
