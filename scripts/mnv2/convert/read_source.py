@@ -27,6 +27,8 @@ def read_source(path: Path, key: Optional[str] = None) -> Source:
 def _read(path: Path, key: Optional[str]) -> Source:
     if path.is_dir():
         return _read_folder(path, key)
+    from mnv2.convert.read_onnx import looks_like_onnx
+
     data = path.read_bytes()
     if looks_like_pytorch(data):
         from mnv2.convert.read_state import read_state_file
@@ -44,6 +46,10 @@ def _read(path: Path, key: Optional[str]) -> Source:
         from mnv2.convert.read_tflite import read_tflite
 
         return read_tflite(path, data)
+    if looks_like_onnx(data):
+        from mnv2.convert.read_onnx import read_onnx
+
+        return read_onnx(path, data)
     raise ConversionError(f"{path}: {describe_unknown(path, data)}")
 
 

@@ -89,6 +89,6 @@ def _affine(norm: Norm) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _round(value: float) -> float:
-    """What was computed in two roundings, as people write it: 0.5 and not 0.49999999999999994."""
-    short = float(f"{value:.9g}")
-    return short if abs(short - value) <= 1e-12 * abs(value) else float(value)
+    """As people write it, where the float32 that it came from cannot tell: 0.5 and not 0.5000000118."""
+    short = float(f"{value:.6g}")
+    return short if abs(short - value) <= 1.2e-7 * abs(value) else float(value)
