@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 V2_STRIDES = (1, 2, 2, 2, 1, 2, 1)
+V2_LENGTHS = (1, 2, 3, 4, 3, 3, 1)
 TIMM_V1_STRIDES = (1, 2, 2, 2, 2)
 NESTED = BlockForm(expand=("0.0", "0.1"), depthwise=("1.0", "1.1"), project=("2", "3"))
 NESTED_UNEXPANDED = BlockForm(depthwise=("0.0", "0.1"), project=("1", "2"))
@@ -126,8 +127,41 @@ def _read_timm_v1(chain: ChainReader) -> Reading:
     return Reading("mobilenet_v1", lambda: table_of_stages(stages, TIMM_V1_STRIDES), project_activated=True)
 
 
+def _hugging_face(prefix: str) -> tuple[str, str]:
+    return f"{prefix}.convolution", f"{prefix}.normalization"
+
+
+def _read_hugging_face_v2(chain: ChainReader) -> Reading:
+    """transformers' MobileNetV2: its stem holds the first block, layer.i are the others."""
+    stem = "mobilenet_v2.conv_stem"
+    chain.stem(*_hugging_face(f"{stem}.first_conv"))
+    expand = f"{stem}.expand_1x1"  # where first_layer_is_expansion is false
+    blocks = [BlockForm(_hugging_face(f"{stem}.conv_3x3"), _hugging_face(f"{stem}.reduce_1x1"),
+                        _hugging_face(expand) if f"{expand}.convolution.weight" in chain.tensors else None)]
+    for index in range(_last_index(chain.tensors, r"mobilenet_v2\.layer\.(\d+)\.", 0) + 1):
+        parts = (f"mobilenet_v2.layer.{index}.{part}" for part in ("conv_3x3", "reduce_1x1", "expand_1x1"))
+        blocks.append(BlockForm(*map(_hugging_face, parts)))
+    shapes = [chain.block("", form) for form in blocks]
+    chain.head(*_hugging_face("mobilenet_v2.conv_1x1"))
+    ends = [sum(V2_LENGTHS[:i]) for i in range(len(V2_LENGTHS) + 1)]
+    stages = [shapes[start:end] for start, end in zip(ends, ends[1:])]
+    if len(shapes) != ends[-1]:
+        raise LayoutError(f"{len(shapes)} blocks, expected {ends[-1]}")
+    return Reading("mobilenet_v2", lambda: table_of_stages(stages, V2_STRIDES))
+
+
+def _read_hugging_face_v1(chain: ChainReader) -> Reading:
+    chain.stem(*_hugging_face("mobilenet_v1.conv_stem"))
+    for index in range(0, _last_index(chain.tensors, r"mobilenet_v1\.layer\.(\d+)\.", 0) + 1, 2):
+        parts = (f"mobilenet_v1.layer.{number}" for number in (index, index + 1))
+        chain.block("", BlockForm(*map(_hugging_face, parts)))
+    return Reading("mobilenet_v1", lambda: find_separable_table(chain.stem_channels, chain.blocks), truncated=True,
+                   project_activated=True)
+
+
 _TIMM_NAMES = r"(conv_stem|bn[12]|conv_head|classifier|blocks\.\d+\.\d+\.(conv_pwl?|conv_dw|bn[123]))\.\w+$"
 _HALF = (0.5, 0.5, 0.5)
+_HUGGING_FACE = Preprocessing(mean=_HALF, std=_HALF, form="crop-floor")
 LAYOUTS = {layout.name: layout for layout in (
     Layout("torchvision", "torchvision mobilenet_v2", "features.0.0.weight",
             r"(features\.\d+\.\d\.\w+|features\.\d+\.conv\.\d\.(\d\.)?\w+|classifier\.1\.\w+)$", _read_torchvision),
@@ -143,6 +177,10 @@ LAYOUTS = {layout.name: layout for layout in (
             Preprocessing(interpolation="bicubic"), 0.875),
     Layout("timm-mobilenetv1", "timm mobilenetv1", "conv_stem.weight", _TIMM_NAMES, _read_timm_v1,
             Preprocessing(interpolation="bicubic", mean=_HALF, std=_HALF), 0.875),
+    Layout("huggingface-mobilenetv2", "Hugging Face's mobilenet_v2", "mobilenet_v2.conv_stem.first_conv.convolution.weight",
+           r"(mobilenet_v2\.(conv_stem|layer|conv_1x1)\.|classifier\.)", _read_hugging_face_v2, _HUGGING_FACE),
+    Layout("huggingface-mobilenetv1", "Hugging Face's mobilenet_v1", "mobilenet_v1.conv_stem.convolution.weight",
+           r"(mobilenet_v1\.(conv_stem|layer)\.|classifier\.)", _read_hugging_face_v1, _HUGGING_FACE),
 )}
 
 

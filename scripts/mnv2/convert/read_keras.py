@@ -30,12 +30,12 @@ def read_h5(path: Path, data: bytes) -> Source:
     if text is None:
         raise SourceError(f"{path}: an HDF5 file without model_config: weights without the model they belong to; save the whole "
                           "model, model.save(FILE)")
-    config = _parse(text, path)
+    config = parse_config(text, path)
     graph = keras_graph(config, _by_names({tuple(name.split("\n", 1)): values for name, values in arrays.items()}))
     return keras_source("Keras model (HDF5)", path, graph, hashlib.sha256(data).hexdigest())
 
 
-def _parse(text: str, path: Path) -> Mapping[str, Any]:
+def parse_config(text: str, path: Path) -> Mapping[str, Any]:
     try:
         config = json.loads(text)
     except (ValueError, RecursionError) as error:

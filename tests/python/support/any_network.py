@@ -159,6 +159,37 @@ def _random_network(seed: int, same: Optional[bool] = None, norm: Optional[bool]
     return maker.network
 
 
+def classic_network(version: int, seed: int, width: float = 0.25, side: int = 64, classes: int = 4, same: bool = True) -> AnyNetwork:
+    """The published table of blocks, one dense layer."""
+    maker = Maker(np.random.default_rng(seed), side, same)
+    scaled = lambda c: max(8, int(c * width) // 8 * 8)  # noqa: E731
+    last = maker.layer("Conv1", scaled(32), 3, stride=2)
+    if version == 2:
+        number = 0
+        for t, c, n, s in V2_ROWS:
+            for i in range(n):
+                source, in_c, stride = last, maker.channels, s if i == 0 else 1
+                name = f"block_{number}" if number else "expanded_conv"
+                if t != 1:
+                    maker.layer(f"{name}_expand", in_c * t, 1)
+                maker.layer(f"{name}_depthwise", maker.channels, 3, stride=stride, depthwise=True)
+                last = maker.layer(f"{name}_project", scaled(c), 1, active=False)
+                if stride == 1 and in_c == maker.channels:
+                    last = maker.add(kind="add", name=f"{name}_add", source=source)
+                number += 1
+        maker.layer("Conv_1", 160, 1)
+    else:
+        strides = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
+        channels = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
+        for number, (c, s) in enumerate(zip(channels, strides), 1):
+            maker.layer(f"conv_dw_{number}", maker.channels, 3, stride=s, depthwise=True)
+            maker.layer(f"conv_pw_{number}", scaled(c), 1)
+    maker.add(kind="pool", name="global_average_pooling2d")
+    maker.dense("predictions", classes)
+    maker.add(kind="softmax", name="output")
+    return maker.network
+
+
 def teachable_network(seed: int, classes: int = 3) -> AnyNetwork:
     """The network that Teachable Machine trains."""
     maker = Maker(np.random.default_rng(seed), 224, True)
