@@ -12,6 +12,7 @@ from support.any_network import AnyNetwork, random_any_network, teachable_networ
 from support.convert import ConvertCase
 from support.converter import SHARED, forward, np, parse_model_file, torch
 from support.keras_writer import keras_model, write_h5, write_tfjs
+from support.tf_graph_writer import write_graph_model
 
 try:
     import h5py
@@ -178,6 +179,21 @@ class LayersModel(KerasCase):
     def test_spoiled_files(self) -> None:
         model = write_tfjs(self.folder, *keras_model(random_any_network(3, sides=(32,))))
         self.fuzz(model.read_bytes(), "model.json", range(120))
+
+
+class GraphModel(KerasCase):
+    def test_random_networks(self) -> None:
+        for seed in range(24):
+            with self.subTest(seed=seed):
+                network = random_any_network(seed)
+                write_graph_model(self.folder, network, fused=seed % 3 > 0, rescale=seed % 5 == 0, window=seed % 4 == 0)
+                metadata, said = self.check(self.folder, network)
+                self.assertIn("TensorFlow.js graph-model", said)
+                self.assertEqual(metadata["preprocessing"]["mean"], [0.5] * 3 if seed % 5 == 0 else [0] * 3)
+
+    def test_spoiled_files(self) -> None:
+        write_graph_model(self.folder, random_any_network(3, sides=(32,)))
+        self.fuzz((self.folder / "model.json").read_bytes(), "model.json", range(100))
 
 
 def rounded(network: AnyNetwork, kind: str) -> AnyNetwork:

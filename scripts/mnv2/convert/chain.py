@@ -84,7 +84,7 @@ class _Follower:
         for node in nodes:
             operation = self.graph.operations[node - 1]
             sources = [self.values[source] for source in self.graph.inputs[node - 1]]
-            if any(source.output is not None for source in sources):
+            if any(source.output is not None for source in sources) and not isinstance(operation, Reshape):
                 raise ChainError(f"{_name(operation)} after a {sources[0].output}, which is the end of a classifier")
             single = all(self.users[source] == 1 for source in self.graph.inputs[node - 1])
             self.values[node] = self._see(node, operation, sources, single)

@@ -26,13 +26,10 @@ class Converted:
     output: Path
     bytes: int
     parameters: int
-    recognised: Recognised
+    architecture: Architecture
     preprocessing: Preprocessing
     labels: Optional[list[str]]
-
-    @property
-    def architecture(self) -> Architecture:
-        return self.recognised.architecture
+    recognised: Optional[Recognised] = None  # of a network that was recognised by its tensors' names
 
 
 def find_labels(labels: Union[None, Path, Sequence[str]], architecture: Architecture) -> Optional[list[str]]:
@@ -75,7 +72,8 @@ def write_network(output: Path, tensors: Mapping[str, np.ndarray], recognised: R
     recognised = count_source_parameters(tensors, recognised)
     metadata = make_metadata(recognised.architecture, preprocessing, labels, source, source_sha256)
     size = write_checked(output, metadata, folded, check)
-    return Converted(output, size, sum(tensor.size for tensor in folded.values()), recognised, preprocessing, labels)
+    return Converted(output, size, sum(tensor.size for tensor in folded.values()), recognised.architecture, preprocessing,
+                     labels, recognised)
 
 
 def write_checked(output: Path, metadata: dict[str, str], tensors: dict[str, np.ndarray],

@@ -6,15 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional, Sequence, Union
 
-from mnv2.convert.architecture import ConversionError
+from mnv2.convert.architecture import ConversionError, Preprocessing
 from mnv2.convert.heads import settle_outputs
 from mnv2.convert.known_layouts import LAYOUTS, recognise
-from mnv2.convert.preprocessing import PreprocessingWishes, choose_preprocessing
+from mnv2.convert.preprocessing import PreprocessingWishes, check_preprocessing, choose_preprocessing
 
 if TYPE_CHECKING:
     import torch
 
     from mnv2.convert.conversion import Converted
+    from mnv2.convert.observe import Subject
 
 
 def convert(module: "torch.nn.Module", example_input: "torch.Tensor", output: Union[str, Path], *,
@@ -23,7 +24,8 @@ def convert(module: "torch.nn.Module", example_input: "torch.Tensor", output: Un
             output_activation: Optional[str] = None) -> Converted:
     """Writes a model file of `module`, which stays as it is.
 
-    The layers are recognised by the names of the state_dict (`arch`: a name of LAYOUTS, to force one). Strides,
+    The layers are recognised by the names of the state_dict (`arch`: a name of LAYOUTS, to force one), or else by what the
+    module does. Strides,
     activations, residual connections, padding and BatchNorm's eps are observed while the module runs on `example_input`
     [N, 3, H, W]. The written file's network must then give the module's outputs on `example_input` and on noise, within
     1e-4 of the largest; a softmax or sigmoid at the end is left out, because the program has its own. Without either in the
@@ -34,17 +36,24 @@ def convert(module: "torch.nn.Module", example_input: "torch.Tensor", output: Un
     """
     from mnv2.convert.checkpoint import refuse_quantised
     from mnv2.convert.conversion import check_output, find_labels, write_network
-    from mnv2.convert.observe import observe, take_apart
+    from mnv2.convert.observe import example_and_noise, observe, take_apart
 
     output = Path(output)
     check_output(output)
     if arch is not None and arch not in LAYOUTS:
         raise ConversionError(f"arch {arch!r}, expected one of {', '.join(LAYOUTS)}")
     refuse_quantised(module.state_dict())
+    example_and_noise(example_input)
     subject = take_apart(module)
-    recognised = recognise(subject.tensors, arch=arch)
-    observed = observe(subject, example_input)
-    recognised = observed.apply(recognised)
+    try:
+        recognised = recognise(subject.tensors, arch=arch)
+        observed = observe(subject, example_input)
+        recognised = observed.apply(recognised)
+    except ConversionError as error:
+        if arch is not None:
+            raise
+        options = (labels, wishes, source or f"module {type(module).__name__}", output_activation)
+        return _convert_structure(subject, example_input, output, error, *options)
     if wishes.crop is None and example_input.shape[2] == example_input.shape[3]:
         crop = int(example_input.shape[2])
         layout = recognised.layout.preprocessing
@@ -55,3 +64,34 @@ def convert(module: "torch.nn.Module", example_input: "torch.Tensor", output: Un
     names = find_labels(labels, architecture)
     return write_network(output, subject.tensors, recognised, preprocessing, names,
                          source or f"module {type(module).__name__}", check=observed.check)
+
+
+def _convert_structure(subject: Subject, example_input: torch.Tensor, output: Path, by_names: ConversionError,
+                       labels: Union[None, Path, Sequence[str]], wishes: PreprocessingWishes, source: str,
+                       output_activation: Optional[str]) -> Converted:
+    """Writes a model file of what the module does, whatever its tensors are called; raises `by_names`, with what is wrong with
+    the structure too, when that is no MobileNet either."""
+    from mnv2.convert.architecture import make_metadata
+    from mnv2.convert.conversion import Converted, find_labels, write_checked
+    from mnv2.convert.fold import to_float32
+    from mnv2.convert.observe_graph import ModuleCheck, observe_graph
+    from mnv2.convert.source import fold_input, recognise_graph
+
+    try:
+        graph = observe_graph(subject, example_input)
+        network, chain = recognise_graph(graph)
+    except ConversionError as error:
+        raise ConversionError(f"{by_names}; by its structure: {error}") from None
+    base = Preprocessing()
+    if wishes.crop is None and example_input.shape[2] == example_input.shape[3]:
+        crop = int(example_input.shape[2])
+        base = replace(base, crop=crop, resize=crop * base.resize // base.crop)
+    base, scale, shift, _ = fold_input(chain, base, 1.0)
+    stated = {name: value for name, value in vars(wishes).items() if value is not None}
+    preprocessing = check_preprocessing(replace(base, **stated))
+    architecture = settle_outputs(network.architecture, output_activation, network.output_activation)
+    names = find_labels(labels, architecture)
+    tensors = {name: to_float32(name, values) for name, values in network.tensors.items()}
+    metadata = make_metadata(architecture, preprocessing, names, source, None)
+    size = write_checked(output, metadata, tensors, ModuleCheck(subject, example_input, graph, scale, shift))
+    return Converted(output, size, sum(tensor.size for tensor in tensors.values()), architecture, preprocessing, names)

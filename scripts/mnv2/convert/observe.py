@@ -286,13 +286,18 @@ def take_apart(module: torch.nn.Module) -> Subject:
                    {id(value): names[name] for name, value in state.items()})
 
 
-def observe(subject: Subject, example_input: torch.Tensor) -> Observed:
-    """Runs the module on `example_input` and on noise of its shape. Raises ConversionError."""
+def example_and_noise(example_input: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Two batches of its shape. Raises ConversionError for what is no batch of images."""
     shape = list(getattr(example_input, "shape", []))
     if len(shape) != 4 or shape[1] != 3 or min(shape) < 1:
         raise ConversionError(f"example_input: {shape or type(example_input).__name__}, expected a tensor [N, 3, H, W]")
     images = example_input.detach().cpu().float()
-    noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(1))
+    return images, torch.randn(images.shape, generator=torch.Generator().manual_seed(1))
+
+
+def observe(subject: Subject, example_input: torch.Tensor) -> Observed:
+    """Runs the module on `example_input` and on noise of its shape. Raises ConversionError."""
+    images, noise = example_and_noise(example_input)
     recording = Recording(subject.names)
     examples = [(images, recording.run(subject.module, images)),
                 (noise, Recording(subject.names).run(subject.module, noise))]
