@@ -122,9 +122,14 @@ class Graph:
 def run_graph(graph: Graph, images: np.ndarray) -> np.ndarray:
     """What the network gives for `images` [N, 3, H, W] before a final softmax or sigmoid: [N, outputs]."""
     values: dict[int, Any] = {INPUT: images.astype(np.float64)}
-    for node in graph.needed():
-        operation = graph.operations[node - 1]
-        values[node] = _run(operation, *(values[source] for source in graph.inputs[node - 1]))
+    nodes = graph.needed()
+    last_use = {source: node for node in nodes for source in graph.inputs[node - 1]}
+    for node in nodes:
+        sources = graph.inputs[node - 1]
+        values[node] = _run(graph.operations[node - 1], *(values[source] for source in sources))
+        for source in set(sources):
+            if last_use[source] == node:
+                del values[source]  # maps are large
     return values[graph.output].reshape(len(images), -1)
 
 

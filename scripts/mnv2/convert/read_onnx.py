@@ -22,6 +22,7 @@ from mnv2.convert.source import Source, SourceError, fold_input, recognise_graph
 
 DTYPES = {1: "<f4", 2: "u1", 3: "i1", 5: "<i2", 6: "<i4", 7: "<i8", 9: "u1", 10: "<f2", 11: "<f8"}
 DEFAULT_SIDE = 224
+MAX_FOLDED = 1 << 24  # constants that one operation is computed of
 PASSING = ("Identity", "Dropout", "Cast")
 RESHAPING = ("Flatten", "Squeeze", "Reshape", "Unsqueeze")
 
@@ -177,6 +178,8 @@ class _Builder:
         first = values[0]
         if node.kind in ("Identity", "Cast"):
             return first
+        if sum(value.size for value in values) > MAX_FOLDED:
+            raise SourceError(f"{node.name}: a {node.kind} of {sum(value.size for value in values)} constants")
         if node.kind == "ConstantOfShape":
             tensor = node.tensor("value")
             shape = [int(size) for size in first.reshape(-1)]
@@ -203,10 +206,9 @@ class _Builder:
                                           "Neg": np.negative}
             if node.kind == "Div" and first.dtype.kind in "iu":
                 return first // values[1]
-            result = operations[node.kind](*values)
-            if result.size > sum(value.size for value in values):
+            if math.prod(np.broadcast_shapes(*(value.shape for value in values))) > max(value.size for value in values):
                 raise SourceError(f"{node.name}: constants of the shapes {[list(value.shape) for value in values]}")
-            return result
+            return operations[node.kind](*values)
         return None
 
     def _value(self, node: _Node, index: int) -> int:
