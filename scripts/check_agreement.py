@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Holds the program against PyTorch on photos of one's own: classes, probabilities and logits, on every instruction set.
 
-PyTorch runs torchvision's mobilenet_v2 from the checkpoint behind torchvision's transforms and Pillow; the program runs its
+PyTorch runs torchvision's mobilenet_v2 from the checkpoint after torchvision's transforms and Pillow; the program runs its
 model file. Both see only the image files. Exits with 1 where they disagree.
 """
 

@@ -257,7 +257,7 @@ class Resources(InputCase):
         # 147 MB of pixels each, then 150 MB of bytes each.
         pixels = self.make("pixels.png", grey_png(7000))
         bytes_ = self.make("bytes.png")
-        os.truncate(bytes_, 150_000_000)  # data behind the end of an image are allowed
+        os.truncate(bytes_, 150_000_000)  # data after the end of an image are allowed
         for path in (pixels, bytes_):
             one = self.peak("-t", "1", *[path] * 2)
             self.assertGreater(one, 140e6)

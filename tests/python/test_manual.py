@@ -129,7 +129,7 @@ class Bash(Manual):
         self.assertEqual(self.complete("-"), self.names)
         self.assertEqual(self.complete("--"), {name for name in self.names if name.startswith("--")})
         self.assertEqual(self.complete("a.jpg", "--form"), {"--format"})
-        self.assertEqual(self.complete("--", "--form"), set())  # behind --, everything is a file
+        self.assertEqual(self.complete("--", "--form"), set())  # after --, everything is a file
         self.assertEqual(self.complete("a"), set())
 
     def test_values(self):

@@ -68,7 +68,7 @@ def make_divisible(value: float, divisor: int) -> int:
 
 
 def scale(value: float, divisor: int) -> int:
-    """make_divisible; divisor TRUNCATED stands for networks that only drop what is behind the decimal point."""
+    """make_divisible; divisor TRUNCATED stands for networks that only drop what comes after the decimal point."""
     return int(value) if divisor == TRUNCATED else make_divisible(value, divisor)
 
 

@@ -20,7 +20,7 @@ from mnv2.convert.layouts import Recognised
 from mnv2.convert.run_file import compare_outputs, run_model_file
 
 TOLERANCE = 1e-4  # of the largest |output|
-# What changes no value, or only collects the values of a map: the layer behind a tensor stays the same.
+# What changes no value, or only collects the values of a map: the layer before it stays the same.
 PASSING = {"adaptive_avg_pool2d", "avg_pool2d", "mean", "flatten", "reshape", "view", "squeeze", "__getitem__", "dropout",
            "dropout2d", "feature_dropout", "contiguous", "to", "float", "clone", "detach"}
 ADDING = {"add", "add_", "__add__", "__radd__", "__iadd__"}

@@ -1,4 +1,4 @@
-"""Who takes part in compare_peers.py: our engine on each instruction set, and the other engines of this machine."""
+"""The contestants of compare_peers.py: our engine on each instruction set, and the other engines of this machine."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def png_bytes(width, height, seed):
 
 
 def with_exif_orientation(jpeg, orientation):
-    """The JPEG with an EXIF block right behind its start marker."""
+    """The JPEG with an EXIF block right after its start marker."""
     tiff = b"II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
     exif = b"Exif\0\0" + tiff
     return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]

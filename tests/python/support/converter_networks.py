@@ -130,7 +130,7 @@ class BiasedV2(nn.Module):
 
 
 class FeaturesV2(nn.Module):
-    """Channels without rounding, and nothing behind the last convolution."""
+    """Channels without rounding, and nothing after the last convolution."""
 
     def __init__(self, width: float = 1.0, rows: Rows = V2_ROWS, activation: Activation = nn.ReLU6, same: bool = False) -> None:
         super().__init__()

@@ -20,7 +20,7 @@ def rows_of(data):
 
 
 class MessagePipe:
-    """A pipe for the program's messages that has little room: who does not read them stops the program."""
+    """A pipe for the program's messages that has little room: the program stops until they are read."""
 
     ROOM = 4096  # bytes: the smallest pipe
 
