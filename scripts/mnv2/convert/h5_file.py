@@ -31,8 +31,9 @@ def read_h5_file(path: Path) -> tuple[Optional[str], dict[str, np.ndarray]]:
         raise SourceError(f"a damaged HDF5 file: it was not read in {SECONDS:.0f} seconds") from None
     if done.returncode != 0:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
-        why = f"the HDF5 library crashed on it (signal {-done.returncode})" if done.returncode < 0 else lines[-1][:200] if lines else ""
-        raise SourceError(f"a damaged HDF5 file: {why}")
+        if done.returncode < 0:
+            lines = [f"the HDF5 library crashed on it (signal {-done.returncode})"]
+        raise SourceError(f"a damaged HDF5 file: {lines[-1][:200] if lines else 'no more is said'}")
     with np.load(io.BytesIO(done.stdout), allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
     config = arrays.pop("config", None)

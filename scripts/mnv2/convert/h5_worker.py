@@ -1,9 +1,9 @@
 """Reads an HDF5 file in a process of its own: the HDF5 library crashes on damaged files, and this process with it.
 
-  python h5_worker.py FILE            writes to stdout, as numpy's savez: `config`, a JSON text, and the datasets by their paths
+  python h5_worker.py FILE      writes to stdout, as numpy's savez: `config`, a JSON text, and the datasets by their paths
 
-`config` is the attribute model_config and may be missing. Datasets of a Keras model are named `<layer>\\n<weight>`, in the order of
-the layers' weight_names; without model_config, as in the weights of .keras files, by their paths in the file.
+`config` is the attribute model_config and may be missing. Datasets of a Keras model are named `<layer>\\n<weight>`, in the
+order of the layers' weight_names; without model_config, as in the weights of .keras files, by their paths in the file.
 """
 
 import io
@@ -24,7 +24,8 @@ def keras_weights(group: Any) -> Iterator[tuple[str, Any]]:
     """Those that each layer's weight_names list; long lists are in weight_names0, weight_names1, ..."""
     for layer in group:
         attributes = group[layer].attrs
-        lists = [attributes[key] for key in ("weight_names", *(f"weight_names{i}" for i in range(len(attributes)))) if key in attributes]
+        keys = ("weight_names", *(f"weight_names{i}" for i in range(len(attributes))))
+        lists = [attributes[key] for key in keys if key in attributes]
         for name in (plain(name) for names in lists for name in names):
             yield f"{layer}\n{name}", group[layer][name]
 

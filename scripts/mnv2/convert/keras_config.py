@@ -240,7 +240,8 @@ class _Builder:
             return self.graph.add(Output(kind), node)
         raise SourceError(f"{where}: the activation {kind}, expected relu, relu6, softmax or sigmoid")
 
-    def _weights(self, where: str, kind: str, kernel: str, config: Mapping[str, Any]) -> tuple[np.ndarray, Optional[np.ndarray]]:
+    def _weights(self, where: str, kind: str, kernel: str,
+                 config: Mapping[str, Any]) -> tuple[np.ndarray, Optional[np.ndarray]]:
         with_bias = config.get("use_bias", True)
         found = self.variables(where, kind, [kernel, "bias"] if with_bias else [kernel])
         bias = found["bias"] if with_bias else None
@@ -294,7 +295,8 @@ def _constant_operation(entry: Mapping[str, Any]) -> Optional[tuple[Any, Any]]:
         constant = arguments[1] if len(arguments) == 2 else None
     else:
         return None
-    if not isinstance(constant, (int, float)) and not (isinstance(constant, list) and constant and not isinstance(constant[0], (str, list))):
+    numbers = constant if isinstance(constant, list) and constant else [constant]
+    if not all(isinstance(number, (int, float)) for number in numbers):
         return None
     values = np.asarray(constant, np.float64)
     known = {"truediv": (1 / values, 0), "TrueDivide": (1 / values, 0), "divide": (1 / values, 0), "Divide": (1 / values, 0),

@@ -19,8 +19,9 @@ from mnv2.convert.run_file import compare_outputs, run_model_file
 
 PASSING = {"dropout", "dropout2d", "feature_dropout", "contiguous", "to", "float", "clone", "detach", "__getitem__"}
 RESHAPING = {"flatten", "reshape", "view", "squeeze", "unsqueeze"}
-ARITHMETIC = {"add": "add", "radd": "add", "iadd": "add", "sub": "sub", "isub": "sub", "subtract": "sub", "mul": "mul", "rmul": "mul",
-              "imul": "mul", "multiply": "mul", "div": "div", "truediv": "div", "itruediv": "div", "true_divide": "div"}
+ARITHMETIC = {"add": "add", "radd": "add", "iadd": "add", "sub": "sub", "isub": "sub", "subtract": "sub", "mul": "mul",
+              "rmul": "mul", "imul": "mul", "multiply": "mul", "div": "div", "truediv": "div", "itruediv": "div",
+              "true_divide": "div"}
 
 
 def observe_graph(subject: Subject, example_input: torch.Tensor) -> Graph:
@@ -125,8 +126,10 @@ class _Recording:
         depthwise = groups == len(weight) and weight.shape[1] == 1 and groups > 1
         if groups != 1 and not depthwise:
             raise ConversionError(f"{name}: a convolution in {groups} groups of {len(weight)} channels")
-        around = [(size - 1) // 2 for size in weight.shape[2:]] if padding == "same" else _pair(0 if padding == "valid" else padding)
-        return Convolution(name, _array(weight), _array(bias), strides[0], (around[1], around[1], around[0], around[0]), depthwise)
+        if padding == "same":
+            padding = [(size - 1) // 2 for size in weight.shape[2:]]
+        rows, columns = _pair(0 if padding == "valid" else padding)
+        return Convolution(name, _array(weight), _array(bias), strides[0], (columns, columns, rows, rows), depthwise)
 
     def _linear(self, input: Any, weight: Any, bias: Any = None) -> Operation:
         return Dense(self._name(weight, "dense layer"), _array(weight), _array(bias))
@@ -196,7 +199,10 @@ class _Recording:
         if mine is second and kind in ("sub", "div") or values.size not in (1, channels):
             raise ConversionError(f"the module calls {kind} with {values.size} constants for {channels} channels")
         values, ones = np.broadcast_to(values.reshape(-1), channels), np.ones(channels)
-        scale, shift = {"add": (ones, values), "sub": (ones, -values), "mul": (values, 0 * ones), "div": (1 / values, 0 * ones)}[kind]
+        if kind in ("add", "sub"):
+            scale, shift = ones, values if kind == "add" else -values
+        else:
+            scale, shift = values if kind == "mul" else 1 / values, 0 * ones
         return Norm(f"{kind} {self.calls}", scale, shift, 0 * ones, ones, 0.0)
 
 

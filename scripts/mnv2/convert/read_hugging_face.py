@@ -26,7 +26,8 @@ def read_hugging_face(folder: Path) -> Source:
     if kind not in LAYOUT_OF:
         raise SourceError(f"{folder}: a model of the type {str(kind)[:40]}, expected {' or '.join(LAYOUT_OF)}")
     if config.get("output_stride", 32) != 32:
-        raise SourceError(f"{folder}: an output_stride of {config['output_stride']}: dilated convolutions, which the engine does not have")
+        raise SourceError(f"{folder}: an output_stride of {config['output_stride']}: dilated convolutions, which the engine does "
+                          "not have")
     activation = config.get("hidden_act", "relu6")
     if activation not in ACTIVATIONS:
         raise SourceError(f"{folder}: the activation {activation}, expected {' or '.join(ACTIVATIONS)}")
@@ -72,8 +73,8 @@ def _images(folder: Path, notes: list[str]) -> Preprocessing:
     """Those of preprocessor_config.json, or of the processors' own defaults."""
     path = folder / "preprocessor_config.json"
     given = _json(path) if path.is_file() else {}
-    notes.append("images of preprocessor_config.json" if given else "images as the processor's defaults have them: 256, 224, mean and "
-                 "std 0.5")
+    notes.append("images of preprocessor_config.json" if given else
+                 "images as the processor's defaults have them: 256, 224, mean and std 0.5")
     crop_given = given.get("do_center_crop", True)
     crop, size = given.get("crop_size", 224), given.get("size", {"shortest_edge": 256})
     number = given.get("resample", 2)

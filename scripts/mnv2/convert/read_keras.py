@@ -98,5 +98,5 @@ def tensorflow_images(side: int, teachable: bool) -> tuple[Preprocessing, str]:
     if teachable:
         return (replace(base, form="fit", interpolation="lanczos"),
                 "images as Teachable Machine's own script for Keras makes them: the largest square, Lanczos, x / 127.5 - 1")
-    return base, ("images as Keras' image_dataset_from_directory and preprocess_input make them: the whole image squashed, x / 127.5 "
-                  "- 1 (--resize-form, --mean, --std)")
+    return base, ("images as Keras' image_dataset_from_directory and preprocess_input make them: the whole image squashed, "
+                  "x / 127.5 - 1 (--resize-form, --mean, --std)")

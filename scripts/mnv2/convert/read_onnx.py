@@ -137,7 +137,8 @@ class _Builder:
         if len(dimensions) == 4 and dimensions[1] != 3 and dimensions[3] == 3:
             self.transposed.add(name)
             dimensions = [dimensions[0], 3, dimensions[1], dimensions[2]]
-        if dimensions and (len(dimensions) != 4 or dimensions[1] not in (0, 3) or dimensions[2] != dimensions[3] or dimensions[2] > 4096):
+        square = len(dimensions) == 4 and dimensions[2] == dimensions[3] and dimensions[2] <= 4096
+        if dimensions and not (square and dimensions[1] in (0, 3)):
             raise SourceError(f"takes {dimensions}, expected square images [batch, 3, height, width]")
         self.graph.side = dimensions[2] if dimensions and dimensions[2] > 0 else None
         self.made[name] = INPUT
@@ -202,8 +203,8 @@ class _Builder:
         if node.kind == "Slice":
             return _slice(node, values)
         if node.kind in ("Add", "Sub", "Mul", "Div", "Sqrt", "Neg"):
-            operations: dict[str, Any] = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": np.divide, "Sqrt": np.sqrt,
-                                          "Neg": np.negative}
+            operations: dict[str, Any] = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": np.divide,
+                                          "Sqrt": np.sqrt, "Neg": np.negative}
             if node.kind == "Div" and first.dtype.kind in "iu":
                 return first // values[1]
             if math.prod(np.broadcast_shapes(*(value.shape for value in values))) > max(value.size for value in values):
@@ -285,7 +286,10 @@ class _Builder:
         if values.size not in (1, channels):
             raise SourceError(f"{node.name}: {values.size} constants for {channels} channels")
         values, ones = np.broadcast_to(values, channels), np.ones(channels)
-        scale, shift = {"Add": (ones, values), "Sub": (ones, -values), "Mul": (values, 0 * ones), "Div": (1 / values, 0 * ones)}[node.kind]
+        if node.kind in ("Add", "Sub"):
+            scale, shift = ones, values if node.kind == "Add" else -values
+        else:
+            scale, shift = values if node.kind == "Mul" else 1 / values, 0 * ones
         return self.graph.add(Norm(node.name, scale, shift, 0 * ones, ones, 0.0), made)
 
     def _pool(self, node: _Node) -> int:
@@ -343,8 +347,8 @@ HANDLERS: dict[str, Any] = {
     "Add": _Builder._arithmetic, "Sub": _Builder._arithmetic, "Mul": _Builder._arithmetic, "Div": _Builder._arithmetic,
     "GlobalAveragePool": _Builder._pool, "ReduceMean": _Builder._pool, "AveragePool": _Builder._pool, "Gemm": _Builder._gemm,
     "MatMul": _Builder._matmul, "Pad": _Builder._pad, "Softmax": _Builder._output, "LogSoftmax": _Builder._output,
-    "Sigmoid": _Builder._output, "Transpose": _Builder._transpose, "MaxPool": _Builder._maximum, "GlobalMaxPool": _Builder._maximum,
-    "ReduceMax": _Builder._maximum}
+    "Sigmoid": _Builder._output, "Transpose": _Builder._transpose, "MaxPool": _Builder._maximum,
+    "GlobalMaxPool": _Builder._maximum, "ReduceMax": _Builder._maximum}
 
 
 def _channels(graph: Graph, node: int) -> int:

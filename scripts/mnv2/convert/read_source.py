@@ -115,8 +115,9 @@ def _read_unpacked(path: Path, archive: zipfile.ZipFile, folder: Path, key: Opti
         return _renamed(path, _read_folder(folder, key))
     models = [file for file in files if file.suffix.lower() in MODEL_SUFFIXES]
     if len(models) != 1:
-        raise SourceError(f"{path}: {len(models)} models in it ({', '.join(file.name for file in models) or 'no file of such a name'}), "
-                          f"expected one of {', '.join(MODEL_SUFFIXES)}, or a model.json or config.json")
+        found = ", ".join(file.name for file in models) or "no file of such a name"
+        raise SourceError(f"{path}: {len(models)} models in it ({found}), expected one of {', '.join(MODEL_SUFFIXES)}, or a "
+                          "model.json or config.json")
     return _renamed(path, _read(models[0], key))
 
 

@@ -1,7 +1,7 @@
 """TensorFlow.js models: model.json with the layers or the graph, and files of weights, which may be quantised.
 
-The format is that of tfjs-core's io: weightsManifest is a list of groups, whose `paths` are read one after the other as one row of
-bytes, in which the `weights` follow each other without gaps. A quantised weight is q * scale + min, rounded to float32.
+The format is that of tfjs-core's io: weightsManifest is a list of groups, whose `paths` are read one after the other as one
+row of bytes, in which the `weights` follow each other without gaps. A quantised weight is q * scale + min, rounded to float32.
 """
 
 from __future__ import annotations

@@ -21,13 +21,14 @@ from mnv2.convert.read_keras import DEFAULT_SIDE, is_teachable, tensorflow_image
 from mnv2.convert.source import Source, SourceError, fold_input, recognise_graph
 
 IDENTIFIER = b"TFL3"
-OPERATORS = {0: "ADD", 1: "AVERAGE_POOL_2D", 3: "CONV_2D", 4: "DEPTHWISE_CONV_2D", 6: "DEQUANTIZE", 9: "FULLY_CONNECTED", 14: "LOGISTIC",
-             17: "MAX_POOL_2D", 18: "MUL", 19: "RELU", 21: "RELU6", 22: "RESHAPE", 25: "SOFTMAX", 34: "PAD", 40: "MEAN", 41: "SUB",
-             42: "DIV", 43: "SQUEEZE", 60: "PADV2", 82: "REDUCE_MAX", 114: "QUANTIZE"}
+OPERATORS = {0: "ADD", 1: "AVERAGE_POOL_2D", 3: "CONV_2D", 4: "DEPTHWISE_CONV_2D", 6: "DEQUANTIZE", 9: "FULLY_CONNECTED",
+             14: "LOGISTIC", 17: "MAX_POOL_2D", 18: "MUL", 19: "RELU", 21: "RELU6", 22: "RESHAPE", 25: "SOFTMAX", 34: "PAD",
+             40: "MEAN", 41: "SUB", 42: "DIV", 43: "SQUEEZE", 60: "PADV2", 82: "REDUCE_MAX", 114: "QUANTIZE"}
 DTYPES = {0: "<f4", 1: "<f2", 2: "<i4", 3: "u1", 4: "<i8", 6: "u1", 7: "<i2", 9: "i1"}
 UINT8, INT8 = 3, 9
 ACTIVATIONS: dict[int, Optional[Clip]] = {0: None, 1: Clip(0, None), 2: Clip(-1, 1), 3: Clip(0, 6)}
-FUSED_FIELD = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 4, "FULLY_CONNECTED": 0, "ADD": 0, "MUL": 0, "SUB": 0, "DIV": 0, "AVERAGE_POOL_2D": 5}
+FUSED_FIELD = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 4, "FULLY_CONNECTED": 0, "ADD": 0, "MUL": 0, "SUB": 0, "DIV": 0,
+               "AVERAGE_POOL_2D": 5}
 
 
 def read_tflite(path: Path, data: bytes) -> Source:
@@ -286,6 +287,7 @@ def _window(name: str, options: Optional[Table], dilation: int) -> tuple[int, An
     if options is None:
         raise SourceError(f"{name}: a convolution without its stride")
     width, height = options.number(1), options.number(2)
-    if width != height or width < 1 or (options.number(dilation, default=1), options.number(dilation + 1, default=1)) != (1, 1):
+    dilated = any(options.number(field, default=1) != 1 for field in (dilation, dilation + 1))
+    if width != height or width < 1 or dilated:
         raise SourceError(f"{name}: strides {height} and {width} or dilation; expected one stride and no dilation")
     return width, None if options.number(0, "b") == 0 else (0, 0, 0, 0)

@@ -1,7 +1,7 @@
 """TensorFlow's frozen graphs, as TensorFlow.js' graph-models hold them in JSON, as a Graph.
 
-What a converter leaves of a MobileNet: convolutions with what follows fused in, sums, one mean, a dense layer. Operations and their
-attributes are TensorFlow's (tensorflow/core/framework, api_def); maps are [N, H, W, C], kernels [h, w, in, out].
+What a converter leaves of a MobileNet: convolutions with what follows fused in, sums, one mean, a dense layer. Operations and
+their attributes are TensorFlow's (tensorflow/core/framework, api_def); maps are [N, H, W, C], kernels [h, w, in, out].
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from mnv2.convert.graph import INPUT, Clip, Convolution, Dense, Graph, Norm, Out
 from mnv2.convert.source import SourceError
 
 MAX_NODES = 5000
+NO_OUTPUT = ("Const", "NoOp", "Placeholder")
 
 
 def tensorflow_graph(topology: Mapping[str, Any], weights: Mapping[str, np.ndarray]) -> Graph:
@@ -34,7 +35,7 @@ class _Builder:
 
     def build(self) -> Graph:
         used = {_plain(source) for node in self.nodes.values() for source in node.get("input", [])}
-        ends = [name for name, node in self.nodes.items() if name not in used and node["op"] not in ("Const", "NoOp", "Placeholder")]
+        ends = [name for name, node in self.nodes.items() if name not in used and node["op"] not in NO_OUTPUT]
         if len(ends) != 1:
             raise SourceError(f"a graph with {len(ends)} outputs, {', '.join(sorted(ends)[:4])}; expected the classes alone")
         order, seen, stack = [], set(), [(ends[0], False)]
@@ -78,7 +79,8 @@ class _Builder:
                 self.constants[name] = self.weights[name]
             elif node["op"] in ("Identity", "ReadVariableOp") and len(node.get("input", [])) >= 1:
                 source = _plain(node["input"][0])
-                self.constants[name] = self.constants.get(source) if self._node(source)["op"] != "Const" else self.constant(source)
+                stored = self._node(source)["op"] == "Const"
+                self.constants[name] = self.constant(source) if stored else self.constants.get(source)
             else:
                 self.constants[name] = None
         return self.constants[name]
