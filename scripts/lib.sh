@@ -116,6 +116,10 @@ figure_modules=(python3-matplotlib python3-qrcode)
 figure_packages=(graphviz zint fonts-dejavu-core fonts-liberation fonts-open-sans fonts-lato fonts-comic-neue
   fonts-freefont-ttf fonts-crosextra-caladea fonts-crosextra-carlito fonts-roboto-unhinted fonts-hack)
 
+# What the converter's tests read and write other programs' files with.
+# shellcheck disable=SC2034  # used by the scripts that source this
+converter_modules=(python3-h5py python3-onnx python3-flatbuffers)
+
 # shellcheck disable=SC2034  # used by the scripts that source this
 fuzz_packages=(clang-16 libclang-rt-16-dev)
 

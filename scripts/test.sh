@@ -31,7 +31,7 @@ main() {
   install_packages "${build_packages[@]}" "${test_packages[@]}" "${figure_packages[@]}"
   choose_python
   # An interpreter of one's own may lack these: the tests that draw figures say then that they are skipped.
-  [[ -n ${PYTHON:-} ]] || install_packages "${figure_modules[@]}"
+  [[ -n ${PYTHON:-} ]] || install_packages "${figure_modules[@]}" "${converter_modules[@]}"
   need_modules numpy=python3-numpy torch=python3-torch torchvision=python3-torchvision PIL=python3-pil
 
   say "Building Release with tests in build/"
