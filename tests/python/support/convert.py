@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from support.converter import TOLERANCE, ConverterCase, forward, np, parse_model_file, torch
+from support.converter import RUN_NETWORK, TOLERANCE, EngineCase, forward, np, parse_model_file, torch
 
 from mnv2.convert import command  # support.converter has made it importable
 
 
-class ConvertCase(ConverterCase):
+class ConvertCase(EngineCase):
     """Converts a SOURCE in this process."""
 
     def run_convert(self, source: Any, *arguments: Any) -> tuple[int, str]:
@@ -54,6 +54,11 @@ class ConvertCase(ConverterCase):
         self.assertEqual(found.shape, expected.shape)
         self.assertGreater(np.abs(expected[0] - expected[1]).max(), 1e-3 * np.abs(expected).max(), what)
         self.assertLessEqual(np.abs(found - expected).max(), TOLERANCE * np.abs(expected).max(), what)
+        architecture = json.loads(self.raw["architecture"])
+        if RUN_NETWORK and not isinstance(architecture["classifier"], list) and "output_activation" not in architecture:
+            batch = torch.from_numpy(images.astype(np.float32)).contiguous()
+            found = self.run_engine(batch, expected.shape[1], self.isas()[-1], (1,))
+            self.assertLessEqual(np.abs(found - expected).max(), TOLERANCE * np.abs(expected).max(), f"engine, {what}")
 
     def fuzz(self, data: bytes, name: str, seeds: range, allowed: float = 1.0) -> None:
         """Truncated and with random bytes flipped, the file gives one line of error or a conversion: no traceback, no hang."""
