@@ -5,7 +5,7 @@ set(CPACK_PACKAGE_VENDOR "mnv2-classify maintainers")
 set(CPACK_PACKAGE_CONTACT "mnv2-classify maintainers <maintainers@localhost>")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "tell what is in images, from the command line")
 set(CPACK_PACKAGE_DESCRIPTION
-    "Classifies JPEG and PNG images with networks of the MobileNet family, on the CPU alone,\n"
+    "Classifies JPEG, PNG and WebP images with networks of the MobileNet family, on the CPU alone,\n"
     "and prints the most likely classes as JSON. Needs neither Python nor a GPU.")
 string(JOIN "" CPACK_PACKAGE_DESCRIPTION ${CPACK_PACKAGE_DESCRIPTION})
 set(CPACK_INSTALL_CMAKE_PROJECTS "${PROJECT_BINARY_DIR};${PROJECT_NAME};program;/")
@@ -18,4 +18,5 @@ set(CPACK_PACKAGE_FILE_NAME
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION graphics)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS libwebp7)  # loaded when it is needed
 include(CPack)

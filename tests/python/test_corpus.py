@@ -17,6 +17,8 @@ from support.cli import Case
 
 MAX_CPU_MS = 2000.0  # what one file may cost before it counts as hanging
 MAX_CPU_S = 10.0  # what all files may cost in one run of the program
+# Cut after the last row, which Pillow does not take: the one without an end marker, the other in a needless chunk.
+WHOLE = {"07002e78b885.jpg", "386d432c998a.png"}
 DECODE_TOOL = os.environ.get("MNV2_DECODE_TOOL", "")
 SHARED_DIR = os.environ.get("MNV2_SHARED_DIR", "")
 
@@ -54,6 +56,9 @@ class WholeProgram(Case):
                 if row["expect"] == "ok":
                     self.assert_ok(record, f"{folder}/{name}", k=1)
                     self.assertEqual((record["width"], record["height"]), (int(row["width"]), int(row["height"])))
+                elif name in WHOLE:
+                    self.assert_ok(record, f"{folder}/{name}", k=1)
+                    self.assertIn("the picture is whole", record["warnings"][0])
                 elif row["expect"] != "either":
                     self.assertEqual(record["status"], "error")
         seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -78,6 +83,8 @@ class Corpus(unittest.TestCase):
                 if row["expect"] == "ok":
                     self.assertEqual(words[:3], ["ok", row["width"], row["height"]], body[:200])
                     self.assertEqual(hashlib.md5(body).hexdigest(), row["rgb_md5"])
+                elif row["file"] in WHOLE:
+                    self.assertEqual(status, "ok")
                 elif row["expect"] in ("error", "damaged"):
                     self.assertEqual(status, "error")
                     self.assertIn(words[1], ("unsupported_format", "damaged_image", "image_too_large"))

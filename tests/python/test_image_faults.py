@@ -87,16 +87,22 @@ class Faults(Case):
         return records
 
     def test_what_is_no_file_whatever_its_name(self):
-        os.mkfifo(self.folder / "fifo.jpg")
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(self.folder / "socket.jpg"))
         for name, target in (("zero.jpg", "/dev/zero"), ("random.png", "/dev/urandom"), ("null.png", "/dev/null"),
-                             ("terminal.jpg", "/dev/tty"), ("pipe.png", "fifo.jpg"), ("self.jpg", "/proc/self/mem")):
+                             ("terminal.jpg", "/dev/tty"), ("self.jpg", "/proc/self/mem")):
             os.symlink(target, self.folder / name)
-        paths = [str(self.folder / name) for name in ("fifo.jpg", "socket.jpg", "zero.jpg", "random.png", "null.png",
-                                                      "terminal.jpg", "pipe.png")]
+        paths = [str(self.folder / name) for name in ("socket.jpg", "zero.jpg", "random.png", "null.png", "terminal.jpg")]
         for record, path in zip(self.run_in_bounds(*paths), paths):
             self.assert_error(record, path, "file_unreadable")
+        # Nobody waits for a FIFO that was not named but found.
+        for name in ("fifos", "links"):
+            (self.folder / name).mkdir()
+        os.mkfifo(self.folder / "fifos/fifo.jpg")
+        os.symlink("../fifos/fifo.jpg", self.folder / "links/pipe.png")
+        records = self.run_in_bounds(self.folder / "fifos", self.folder / "links")
+        for record, name in zip(records, ("fifos/fifo.jpg", "links/pipe.png")):
+            self.assert_error(record, str(self.folder / name), "file_unreadable")
         record, = self.run_in_bounds(self.folder / "self.jpg")  # a regular file, and unlike any other
         self.assertEqual(record["status"], "error")
 

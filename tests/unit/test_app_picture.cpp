@@ -59,7 +59,7 @@ TEST_CASE("early picture: as the plan has it, errors included") {
   CHECK(mnv2::test::error_message(ErrorCode::image_too_large, [&] { too_large.take(path); }) ==
         mnv2::test::error_message(ErrorCode::image_too_large, [&] {
           ImageMemory memory(1);
-          load_picture(path, plan, memory);
+          load_picture(path, plan, 0, memory);
         }));
   std::filesystem::remove(path);
   EarlyPicture missing(path, plan);

@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include <array>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <numeric>
 #include <opencv2/imgcodecs.hpp>
 #include <random>
 #include <string>
@@ -319,6 +321,8 @@ TEST_CASE("what begins as a JPEG or PNG is told without reading the rest") {
   CHECK(begins(encoded(".jpg")));
   CHECK(begins(encoded(".png")));
   CHECK(begins({0xff, 0xd8, 0xff}));
+  CHECK(begins(bytes_of("RIFFsizeWEBP")));
+  CHECK_FALSE(begins(bytes_of("RIFFsizeWAVE")));
   CHECK_FALSE(begins({0xff, 0xd8}));
   CHECK_FALSE(begins({}));
   CHECK_FALSE(begins(bytes_of("GIF89a and so on")));
@@ -326,18 +330,101 @@ TEST_CASE("what begins as a JPEG or PNG is told without reading the rest") {
   CHECK_FALSE(mnv2::image::begins_as_image(folder / ""));  // a directory
 }
 
-TEST_CASE("a JPEG or PNG cut anywhere never decodes") {
-  for (const ByteVector& file :
-       {encoded(".jpg"), encoded(".jpg", 33, 21, {cv::IMWRITE_JPEG_PROGRESSIVE, 1}),
-        encoded(".jpg", 33, 21, {cv::IMWRITE_JPEG_RST_INTERVAL, 1}), encoded(".png")}) {
-    REQUIRE(decode_image(file).view.width == 33);
-    REQUIRE(decode_image(file + bytes_of("trailing data")).view.width == 33);
+namespace {
+
+ByteVector pixels_of(const DecodedImage& image) {
+  ByteVector pixels;
+  for (int y = 0; y < image.view.height; ++y) {
+    const std::uint8_t* row = image.view.data + y * image.view.row_bytes;
+    pixels.insert(pixels.end(), row, row + std::ptrdiff_t{3} * image.view.width);
+  }
+  return pixels;
+}
+
+/// Every kind of file whose data end differs.
+std::vector<ByteVector> kinds_of_files() {
+  return {encoded(".jpg"),
+          encoded(".jpg", 33, 21, {cv::IMWRITE_JPEG_PROGRESSIVE, 1}),
+          encoded(".jpg", 33, 21, {cv::IMWRITE_JPEG_RST_INTERVAL, 1}),
+          encoded(".jpg", 33, 21, {cv::IMWRITE_JPEG_OPTIMIZE, 1}),
+          encoded(".png"),
+          encoded(".png", 33, 21, {cv::IMWRITE_PNG_COMPRESSION, 0}),
+          png(ihdr(3, 2, 8, 2, 1), ByteVector(2 * (1 + 3) + 3 * (1 + 6) + 10 + 10, 0))};
+}
+
+}  // namespace
+
+TEST_CASE("a JPEG or PNG cut anywhere is an error, or the whole picture with a warning") {
+  for (const ByteVector& file : kinds_of_files()) {
+    const DecodedImage whole = decode_image(file);
+    REQUIRE(decode_image(file + bytes_of("trailing data")).warnings == whole.warnings);
+    std::size_t decoded = 0;
     for (std::size_t size = 0; size < file.size(); ++size) {
       CAPTURE(size, file.size());
-      const ErrorCode code = decode_failure(prefix(file, size));
-      CHECK(code == (size == 0 ? ErrorCode::unsupported_format : ErrorCode::damaged_image));
+      const ByteVector cut = prefix(file, size);
+      try {
+        const DecodedImage image = decode_image(cut);
+        ++decoded;
+        CHECK(pixels_of(image) == pixels_of(whole));
+        REQUIRE_FALSE(image.warnings.empty());
+        CHECK(image.warnings[0].ends_with("; the picture is whole"));
+      } catch (const Error& error) {
+        CHECK(error.code() == (size == 0 ? ErrorCode::unsupported_format : ErrorCode::damaged_image));
+        CHECK(decoded == 0);  // what is enough stays enough
+      }
     }
+    CHECK(decoded >= 2);  // without the end marker or a part of it, at least
   }
+}
+
+TEST_CASE("a whole picture is decoded whatever follows it") {
+  const ByteVector end = {0xff, 0xd9}, soi = {0xff, 0xd8};
+  const ByteVector dht = segment(0xc4, ByteVector{7} + ByteVector(16, 0));
+  for (const ByteVector& file : {encoded(".jpg"), encoded(".jpg", 33, 21, {cv::IMWRITE_JPEG_PROGRESSIVE, 1}),
+                                 encoded(".jpg", 33, 21, {cv::IMWRITE_JPEG_RST_INTERVAL, 2})}) {
+    const auto expected = pixels_of(decode_image(file));
+    const ByteVector open = prefix(file, file.size() - 2);
+    const ByteVector tails[] = {{},
+                                {0xff},
+                                bytes_of("a camera's trailer, as long as it likes"),
+                                soi + end,                        // another image
+                                {0xff, 0xfc, 0, 2, 0xff, 0xd9},   // a marker that is none
+                                dht + end,                        // a table that is none
+                                {0xff, 0xfe, 0xff, 0xff, 1, 2},   // a comment beyond the end
+                                {0xff, 0xda, 0, 2, 0xff, 0xd9}};  // a scan that is none
+    for (const ByteVector& tail : tails) {
+      CAPTURE(&tail - tails, file.size());
+      const DecodedImage image = decode_image(open + tail);
+      CHECK(pixels_of(image) == expected);
+      REQUIRE_FALSE(image.warnings.empty());
+    }
+    // The same tails after a picture that is not whole.
+    for (const ByteVector& tail : tails)
+      CHECK(decode_failure(prefix(open, open.size() - 100) + tail) == ErrorCode::damaged_image);
+  }
+  const ByteVector png_file = encoded(".png");
+  const auto expected = pixels_of(decode_image(png_file));
+  const ByteVector open = prefix(png_file, png_file.size() - 12);
+  ByteVector wrong_end = png_file;
+  wrong_end.back() ^= 1;
+  for (const ByteVector& file :
+       {open, open + bytes_of("abc"), open + chunk("ABCD", {1}) + chunk("IEND", {}), wrong_end,
+        open + u32(0xffffffff) + bytes_of("tEXt"), open + ihdr(1, 1, 8, 0)}) {
+    const DecodedImage image = decode_image(file);
+    CHECK(pixels_of(image) == expected);
+    REQUIRE_FALSE(image.warnings.empty());
+    CHECK(image.warnings[0].ends_with("; the picture is whole"));
+  }
+}
+
+TEST_CASE("comments and application segments may say any length that the decoder gets past") {
+  const ByteVector file = encoded(".jpg");
+  const auto expected = pixels_of(decode_image(file));
+  for (const std::uint8_t marker : ByteVector{0xe1, 0xec, 0xfe})
+    for (const std::uint8_t length : ByteVector{0, 1})
+      CHECK(pixels_of(decode_image(after_soi(file, {0xff, marker, 0, length}))) == expected);
+  // One byte less than it has, so that a byte of it is left over.
+  CHECK(pixels_of(decode_image(after_soi(file, {0xff, 0xfe, 0, 4, 'a', 'b', 'c'}))) == expected);
 }
 
 TEST_CASE("mutated files give an image or an Error, and no output") {
@@ -419,4 +506,90 @@ TEST_CASE("what is no readable file is an error, at once") {
   if (access((folder / "file").c_str(), R_OK) != 0) {  // root may read everything
     CHECK(failure([&] { read_file(folder / "file"); }) == ErrorCode::file_unreadable);
   }
+}
+
+namespace {
+
+/// Of a lean OpenCV there is no encoder.
+bool can_encode_webp() { return cv::haveImageWriter("a.webp"); }
+
+/// An animation whose only frame is the image of `still`, a simple WebP, at (x, y) of a canvas.
+ByteVector animated(const ByteVector& still, unsigned x, unsigned y, unsigned width, unsigned height,
+                    unsigned canvas_width, unsigned canvas_height) {
+  const auto u24 = [](unsigned value) {
+    return ByteVector{static_cast<std::uint8_t>(value), static_cast<std::uint8_t>(value >> 8), 0};
+  };
+  const auto chunk_of = [](std::string_view name, const ByteVector& data) {
+    return bytes_of(name) + u32(static_cast<std::uint32_t>(data.size()), true) + data;
+  };
+  const ByteVector image(still.begin() + 12, still.end());
+  const ByteVector chunks =
+      chunk_of("VP8X", ByteVector{2, 0, 0, 0} + u24(canvas_width - 1) + u24(canvas_height - 1)) +
+      chunk_of("ANIM", ByteVector(6, 0)) +
+      chunk_of("ANMF",
+               u24(x / 2) + u24(y / 2) + u24(width - 1) + u24(height - 1) + u24(40) + ByteVector{0} + image);
+  return bytes_of("RIFF") + u32(static_cast<std::uint32_t>(4 + chunks.size()), true) + bytes_of("WEBP") +
+         chunks;
+}
+
+}  // namespace
+
+TEST_CASE("WebP images decode as OpenCV decodes them") {
+  if (!can_encode_webp()) {
+    WARN("this OpenCV writes no WebP");
+    return;
+  }
+  for (const int quality : {75, 101}) {  // lossy, lossless
+    const ByteVector file = encoded(".webp", 33, 21, {cv::IMWRITE_WEBP_QUALITY, quality});
+    const cv::Mat expected = cv::imdecode(file, cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION);
+    const DecodedImage image = decode_image(file + bytes_of("trailing data"));
+    CHECK(image.format == Format::webp);
+    REQUIRE(image.view.width == 33);
+    REQUIRE(image.view.height == 21);
+    for (int y = 0; y < 21; ++y)
+      for (int x = 0; x < 33; ++x) {
+        const cv::Vec3b& bgr = expected.at<cv::Vec3b>(y, x);
+        REQUIRE(pixel(image, x, y) == Rgb{bgr[2], bgr[1], bgr[0]});
+      }
+    for (std::size_t size = 4; size < file.size(); size += size < 64 ? 1 : 7)
+      CHECK(decode_failure(prefix(file, size)) == ErrorCode::damaged_image);
+    // The first frame of an animation, on black.
+    const DecodedImage frame = decode_image(animated(file, 4, 6, 33, 21, 50, 40));
+    REQUIRE(frame.view.width == 50);
+    REQUIRE(frame.view.height == 40);
+    for (int y = 0; y < 40; ++y)
+      for (int x = 0; x < 50; ++x) {
+        const bool inside = x >= 4 && x < 37 && y >= 6 && y < 27;
+        REQUIRE(pixel(frame, x, y) == (inside ? pixel(image, x - 4, y - 6) : Rgb{0, 0, 0}));
+      }
+  }
+}
+
+TEST_CASE("a large JPEG is decoded at a part of its size when that is enough") {
+  const ByteVector file = encoded(".jpg", 333, 201);
+  const DecodedImage whole = decode_image(file);
+  CHECK(whole.width == 333);
+  for (const int reduction : {1, 2, 4, 8}) {
+    const int side = 201 / reduction;
+    const DecodedImage image = decode_image(file, {.limits = {.least_short_side = side}});
+    CHECK(image.view.width == (333 + reduction - 1) / reduction);
+    CHECK(image.view.height == (201 + reduction - 1) / reduction);
+    CHECK(image.width == 333);
+    CHECK(image.height == 201);
+    // The mean of the picture stays.
+    const auto mean = [](const DecodedImage& of) {
+      const ByteVector pixels = pixels_of(of);
+      return std::accumulate(pixels.begin(), pixels.end(), 0.0) / static_cast<double>(pixels.size());
+    };
+    CHECK(std::abs(mean(image) - mean(whole)) < 1.5);
+  }
+  const DecodedImage turned =
+      decode_image(after_soi(file, exif_app1(exif_tiff(6, true))), {.limits = {.least_short_side = 50}});
+  CHECK(turned.width == 201);
+  CHECK(turned.height == 333);
+  CHECK(turned.view.width == 51);
+  // What is damaged is found as before.
+  CHECK(failure([&] { decode_image(prefix(file, file.size() / 2), {.limits = {.least_short_side = 50}}); }) ==
+        ErrorCode::damaged_image);
+  CHECK(decode_image(prefix(file, file.size() - 2), {.limits = {.least_short_side = 50}}).view.width == 84);
 }

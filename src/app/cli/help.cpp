@@ -14,7 +14,7 @@ namespace {
 
 constexpr Example kExamples[] = {
     {"mnv2-classify image.jpg", "the five most likely classes, as JSON"},
-    {"mnv2-classify photos/", "every JPEG and PNG below, one JSON object a line"},
+    {"mnv2-classify photos/", "every JPEG, PNG and WebP below, one JSON object a line"},
     {"mnv2-classify -f text -k 1 *.jpg", "for people to read"},
     {"find . -name '*.jpg' | mnv2-classify -", "a list on stdin, results as it comes"},
     {"mnv2-classify --bench", "how fast is it here"},

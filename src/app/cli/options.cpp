@@ -111,7 +111,7 @@ void add_flags(CLI::App& app, Options& options) {
 
   app.option_defaults()->group("Input");
   app.add_option("--files-from", options.files_from,
-                 "a list of files and folders, one path a line; - (also as an input) is stdin")
+                 "a list of files and folders, one path a line; - is stdin (as an input also an image)")
       ->type_name("FILE");
   app.add_flag("-0,--null", options.null_separated,
                "lists have NUL between paths; else line ends, and all other bytes count")
@@ -122,8 +122,14 @@ void add_flags(CLI::App& app, Options& options) {
   app.add_flag("--hidden", options.hidden, "in folders, also names that begin with a dot")
       ->disable_flag_override();
   app.add_flag("--any-name", options.any_name,
-               "in folders, also files not named .jpg .jpeg .jpe .jfif .png that begin as a JPEG or PNG")
+               "in folders, also files not named .jpg .jpeg .jpe .jfif .png .webp that begin as such images")
       ->disable_flag_override();
+  app.add_option_function<std::string>(
+         "--exclude", [&options](const std::string& pattern) { options.exclude.push_back(pattern); },
+         "in folders, leave out names like this, or paths if it has a /; may be repeated")
+      ->trigger_on_parse()
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->type_name("GLOB");
   app.add_option(
          "--shard", options.shard,
          "the I-th of N parts of the inputs, by a hash of each path; slurm: I and N from the array job")
@@ -170,6 +176,8 @@ void add_flags(CLI::App& app, Options& options) {
          },
          "images at once, each on one thread; 1: all threads share each; --bench takes several: 1,8")
       ->type_name("N");
+  add_choice<Decode>(app, "--decode", options.decode, {{"exact", Decode::exact}, {"fast", Decode::fast}},
+                     "exact: every pixel; fast: JPEGs of a camera's size at 1/2, 1/4 or 1/8 of it");
   app.add_option("--isa", options.isa, "instruction set (the best here); also $MNV2_ISA")->type_name("NAME");
   add_choice<Precision>(app, "--precision", options.precision, {{"float32", Precision::float32}},
                         "the network's arithmetic, of which there is one so far");

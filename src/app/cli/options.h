@@ -20,6 +20,12 @@ enum class When { automatic, always, never };
 /// The arithmetic of the network. More than one when another is built; who names it keeps it.
 enum class Precision { float32 };
 
+/// How JPEGs are decoded.
+enum class Decode {
+  exact,  ///< every pixel, as torchvision has them
+  fast,   ///< large ones at a part of their size
+};
+
 struct Options {
   std::vector<std::string> inputs;  // files, folders, "-" for a list on stdin; any bytes
   std::optional<std::string> files_from;
@@ -27,6 +33,7 @@ struct Options {
   std::optional<int> max_depth;
   bool hidden = false;
   bool any_name = false;
+  std::vector<std::string> exclude;
   std::optional<std::string> shard;
   bool unordered = false;
 
@@ -45,6 +52,7 @@ struct Options {
   PreprocessingChanges preprocessing;
   bool no_exif = false;
   std::int64_t max_pixels = 178'956'970;  // as Pillow
+  Decode decode = Decode::exact;
 
   std::vector<int> threads;  // empty: by the machine; several only for --bench
   std::vector<int> batch;    // empty: by the threads, for --bench 1; several only for --bench

@@ -11,6 +11,7 @@
 #include "app/base/cpu_count.h"
 #include "app/base/usage_error.h"
 #include "app/cli/plan_outputs.h"
+#include "app/inputs/stream.h"
 #include "mnv2/error.h"
 
 namespace mnv2::app {
@@ -46,7 +47,10 @@ InputPlan plan_inputs(const Options& options, const Environment& environment) {
     throw UsageError("--null: there is no list; --files-from FILE names one, - is the one on stdin");
   if (std::count(options.inputs.begin(), options.inputs.end(), "-") + (options.files_from == "-") > 1)
     throw UsageError("-: the list on stdin can be read only once");
-  plan.walk = {.max_depth = options.max_depth, .hidden = options.hidden, .any_name = options.any_name};
+  plan.walk = {.max_depth = options.max_depth,
+               .hidden = options.hidden,
+               .any_name = options.any_name,
+               .exclude = ExcludeRules(options.exclude)};
   if (options.shard) plan.shard = parse_shard(*options.shard, environment.variable);
   return plan;
 }
@@ -134,7 +138,9 @@ std::vector<BenchSetting> plan_settings(const Options& options, int default_thre
 constexpr int kEvalTopK = 5;
 
 ClassifierPlan plan_classifier(const Options& options) {
-  ClassifierPlan plan{.pictures = {.apply_exif = !options.no_exif, .max_pixels = options.max_pixels},
+  ClassifierPlan plan{.pictures = {.apply_exif = !options.no_exif,
+                                   .max_pixels = options.max_pixels,
+                                   .fast = options.decode == Decode::fast},
                       .min_prob = options.min_prob,
                       .timings = options.bench || options.verbosity == Verbosity::verbose};
   plan.top_k = options.eval ? kEvalTopK : options.top_k.value_or(plan.top_k);
@@ -228,7 +234,10 @@ Plan make_plan(const Options& options, const Environment& environment) {
     return plan;
   }
   std::optional<std::string> early_image;
-  if (single_image && plan.threads > 1) early_image = run.inputs.named.paths.front();
+  // How small --decode fast may decode it only the model tells.
+  if (single_image && plan.threads > 1 && options.decode == Decode::exact &&
+      !is_pipe(run.inputs.named.paths.front()))
+    early_image = run.inputs.named.paths.front();
   plan.mode = Classify{.run = std::move(run), .early_image = std::move(early_image)};
   return plan;
 }

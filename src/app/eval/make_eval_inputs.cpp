@@ -15,7 +15,7 @@ std::unique_ptr<InputSource> make_eval_inputs(const Engine& engine, const Evalua
   const ClassNames names(engine.labels, num_classes);
   if (!plan.truth)
     return std::make_unique<FolderTruth>(make_inputs(inputs_plan, std::move(warn)), inputs_plan.named.paths,
-                                         names, num_classes);
+                                         inputs_plan.walk.exclude, names, num_classes);
 
   const std::string folder = inputs_plan.named.paths.empty() ? "" : inputs_plan.named.paths.front();
   const auto open_table = [&] { return std::make_unique<TableTruth>("--truth", *plan.truth, folder, names); };
@@ -32,7 +32,7 @@ std::unique_ptr<InputSource> make_eval_inputs(const Engine& engine, const Evalua
 }
 
 bool can_be_read_twice(const Evaluate& plan) {
-  if (!plan.truth) return can_be_read_twice(plan.run.inputs.named);
+  if (!plan.truth) return plan.run.inputs.named.can_be_read_twice();
   std::error_code ignored;
   return std::filesystem::is_regular_file(*plan.truth, ignored);
 }

@@ -10,6 +10,7 @@
 
 #include "app/base/log.h"
 #include "app/base/usage_error.h"
+#include "app/inputs/walker.h"
 
 namespace mnv2::app {
 namespace {
@@ -17,21 +18,23 @@ namespace {
 namespace fs = std::filesystem;
 
 /// The names of the folders in `root`, sorted bytewise, without hidden ones.
-std::vector<std::string> folders_in(const std::string& root) {
+std::vector<std::string> folders_in(const std::string& root, const ExcludeRules& exclude) {
   std::vector<std::string> names;
   std::error_code error;
   for (fs::directory_iterator entry(root, error), end; !error && entry != end; entry.increment(error)) {
     std::error_code ignored;
     std::string name = entry->path().filename().string();
-    if (name[0] != '.' && entry->is_directory(ignored)) names.push_back(std::move(name));
+    if (name[0] != '.' && entry->is_directory(ignored) && !exclude.exclude(name, true))
+      names.push_back(std::move(name));
   }
   if (error) throw UsageError("--eval: " + root + ": " + error.message());
   std::sort(names.begin(), names.end());
   return names;
 }
 
-std::map<std::string, int> classes_of(const std::string& root, const ClassNames& names, int num_classes) {
-  const std::vector<std::string> folders = folders_in(root);
+std::map<std::string, int> classes_of(const std::string& root, const ExcludeRules& exclude,
+                                      const ClassNames& names, int num_classes) {
+  const std::vector<std::string> folders = folders_in(root, exclude);
   if (folders.empty())
     throw UsageError("--eval: " + root + ": no folder in it; expected one for each class, or --truth FILE");
   std::map<std::string, int> classes;
@@ -72,11 +75,11 @@ std::optional<std::size_t> find_column(const std::vector<std::string>& header,
 }  // namespace
 
 FolderTruth::FolderTruth(std::unique_ptr<InputSource> inputs, std::vector<std::string> roots,
-                         const ClassNames& names, int num_classes)
+                         const ExcludeRules& exclude, const ClassNames& names, int num_classes)
     : inputs_(std::move(inputs)) {
   for (std::string& root : roots) {
-    std::map<std::string, int> classes = classes_of(root, names, num_classes);
-    if (root.back() != '/') root += '/';
+    std::map<std::string, int> classes = classes_of(root, exclude, names, num_classes);
+    root = with_one_slash(root + "/");
     roots_.push_back({std::move(root), std::move(classes)});
   }
   // The longest first: of a folder and one in it, the inner one is the root of what is below it.

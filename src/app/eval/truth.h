@@ -8,6 +8,7 @@
 
 #include "app/eval/class_names.h"
 #include "app/eval/csv_reader.h"
+#include "app/inputs/exclude.h"
 #include "app/inputs/source.h"
 
 namespace mnv2::app {
@@ -17,10 +18,10 @@ namespace mnv2::app {
 /// folders as classes and none of them is named so, the n-th in the order of their names is class n.
 class FolderTruth : public InputSource {
  public:
-  /// @param inputs the walk over `roots`.
+  /// @param inputs the walk over `roots`, without what `exclude` leaves out.
   /// @throws UsageError for a root that is no folder, or a folder of no class
-  FolderTruth(std::unique_ptr<InputSource> inputs, std::vector<std::string> roots, const ClassNames& names,
-              int num_classes);
+  FolderTruth(std::unique_ptr<InputSource> inputs, std::vector<std::string> roots,
+              const ExcludeRules& exclude, const ClassNames& names, int num_classes);
 
   std::optional<Input> next() override;
 

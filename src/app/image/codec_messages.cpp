@@ -18,6 +18,8 @@
 
 #include <jpeglib.h>
 
+#include <jerror.h>
+
 #define MNV2_INTERPOSE extern "C" __attribute__((visibility("default")))
 
 namespace mnv2::image {
@@ -39,6 +41,17 @@ void collect_png_warning(png_structp, png_const_charp text) {
 [[noreturn]] void collect_png_error(png_structp png, png_const_charp text) {
   if (collector != nullptr) collector->set_error(text);
   png_longjmp(png, 1);  // to OpenCV, as libpng's own handler does
+}
+
+/// libjpeg's default hands on the first warning only; this one looks at all.
+void look_at_jpeg_warnings(j_common_ptr codec, int level) {
+  jpeg_error_mgr* manager = codec->err;
+  if (level >= 0) return;  // a trace
+  const bool is_about_pixels = manager->msg_code == JWRN_HIT_MARKER ||
+                               manager->msg_code == JWRN_HUFF_BAD_CODE ||
+                               manager->msg_code == JWRN_MUST_RESYNC;
+  if (collector != nullptr && is_about_pixels) collector->note_made_up_pixels();
+  if (manager->num_warnings++ == 0) manager->output_message(codec);
 }
 
 template <typename Function>
@@ -69,7 +82,11 @@ void CodecMessages::add_png_warning(const std::string& text) {
 MNV2_INTERPOSE jpeg_error_mgr* jpeg_std_error(jpeg_error_mgr* manager) {
   static auto* const original = mnv2::image::library_function<decltype(jpeg_std_error)>("jpeg_std_error");
   original(manager);
-  if (mnv2::image::collector != nullptr) manager->output_message = mnv2::image::collect_jpeg;
+  if (mnv2::image::collector != nullptr) {
+    mnv2::image::collector->note_codec();
+    manager->output_message = mnv2::image::collect_jpeg;
+    manager->emit_message = mnv2::image::look_at_jpeg_warnings;
+  }
   return manager;
 }
 

@@ -22,12 +22,15 @@ struct DecodeOptions {
 };
 
 struct DecodedImage {
-  ImageView view;  ///< Upright, BGR; valid as long as `pixels` or a copy of it.
+  ImageView
+      view;  ///< Upright, BGR; valid as long as `pixels` or a copy of it. Smaller than the image when reduced.
+  int width = 0;  ///< Of the image in the file, upright.
+  int height = 0;
   std::shared_ptr<const void> pixels;
   Format format = Format::jpeg;
   int orientation = 1;  ///< The EXIF orientation that was applied, 1..8; 1: nothing was changed.
-  std::vector<std::string>
-      warnings;  ///< Damage that the decoder got past: "libjpeg: Corrupt JPEG data: ...".
+  /// Damage that the decoder got past: "libjpeg: Corrupt JPEG data: ...".
+  std::vector<std::string> warnings;
 };
 
 /// Call once, before the first thread decodes: OpenCV starts no threads of its own and prints nothing.

@@ -2,6 +2,8 @@
 
 #include <opencv2/core/utility.hpp>
 
+#include "app/image/webp.h"
+
 namespace mnv2::image {
 namespace {
 
@@ -20,7 +22,7 @@ std::string codec(const std::string& report, const std::string& name) {
 std::string decoder_version() {
   const std::string& report = cv::getBuildInformation();
   return "OpenCV " + cv::getVersionString() + " (" MNV2_OPENCV_LINKAGE "; JPEG: " + codec(report, "JPEG") +
-         "; PNG: " + codec(report, "PNG") + ")";
+         "; PNG: " + codec(report, "PNG") + "), WebP: " + webp_version();
 }
 
 }  // namespace mnv2::image

@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -57,7 +59,17 @@ class Walker {
   Walker(Bytes bytes, const ImageLimits& limits) : bytes_(bytes), limits_(limits) {}
 
   Header walk() {
-    for (int marker = next_marker(); marker != kEoi; marker = next_marker()) visit(marker);
+    try {
+      for (int marker = next_marker(); marker != kEoi; marker = next_marker()) {
+        // After the last scan that the picture needs, whatever follows is needless.
+        if (has_all_scans() && !image_end_ && !belongs_to_scan(marker)) image_end_ = marker_at_;
+        visit(marker);
+      }
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::damaged_image || !has_all_scans()) throw;
+      header_.odd_end = OddEnd{.at = image_end_.value_or(marker_at_), .what = error.what()};
+      return header_;
+    }
     if (header_.scans == 0) damaged("no image data before the end marker");
     return header_;
   }
@@ -68,18 +80,24 @@ class Walker {
     while (at_ < bytes_.size()) {
       const void* found = std::memchr(bytes_.data() + at_, 0xff, bytes_.size() - at_);
       if (found == nullptr) break;
-      at_ = static_cast<std::size_t>(static_cast<const std::uint8_t*>(found) - bytes_.data());
+      marker_at_ = at_ = static_cast<std::size_t>(static_cast<const std::uint8_t*>(found) - bytes_.data());
       while (at_ < bytes_.size() && bytes_[at_] == 0xff) ++at_;
-      if (at_ == bytes_.size()) break;
+      if (at_ == bytes_.size()) damaged_end();
       const int code = bytes_[at_++];
       if (code != 0) return code;
     }
-    damaged("the file ends before the end marker");
+    marker_at_ = bytes_.size();
+    damaged_end();
+  }
+
+  [[noreturn]] static void damaged_end() { damaged("the file ends before the end marker"); }
+
+  bool belongs_to_scan(int marker) const {
+    return marker == kTem || (marker >= kRst0 && marker <= kRst7) || is_skipped_in_resync(marker);
   }
 
   void visit(int marker) {
-    const bool stands_alone = marker == kTem || (marker >= kRst0 && marker <= kRst7);
-    if (stands_alone || is_skipped_in_resync(marker)) return;
+    if (belongs_to_scan(marker)) return;
     if (marker == kSoi) damaged("a second start marker");
     const bool is_known =
         (marker >= kSof0 && marker <= kApp15 && marker != 0xde && marker != 0xdf) || marker == kCom;
@@ -109,7 +127,9 @@ class Walker {
   Bytes take_segment(int marker) {
     const std::size_t left = bytes_.size() - at_;
     if (left < 2) damaged("the file ends in marker " + hex(marker));
-    const std::size_t length = big_endian_16(bytes_, at_);
+    std::size_t length = big_endian_16(bytes_, at_);
+    // libjpeg takes the length for 2 in segments that it skips.
+    if ((marker >= kApp0 && marker <= kApp15) || marker == kCom) length = std::max<std::size_t>(length, 2);
     if (length < 2) damaged("marker " + hex(marker) + " has length " + std::to_string(length));
     if (length > left) {
       damaged("the file ends in marker " + hex(marker) + ": " + std::to_string(length) +
@@ -142,7 +162,22 @@ class Walker {
       case 4: header_.color = Color::cmyk; break;
       default: unsupported(std::to_string(components_) + " components, expected 1, 3 or 4");
     }
-    check_pixels(header_.width, header_.height, limits_);
+    header_.reduction = reduction_for(std::min(header_.width, header_.height));
+    const auto reduced = [&](int side) { return (side + header_.reduction - 1) / header_.reduction; };
+    check_pixels(reduced(header_.width), reduced(header_.height), limits_);
+    is_arithmetic_ = marker >= kSof9;
+    for (std::size_t i = 0; i < static_cast<std::size_t>(components_); ++i) {
+      component_ids_[i] = segment[6 + 3 * i];
+      missing_bits_[i].fill(kNoBits);
+    }
+  }
+
+  /// The largest that leaves as many pixels as are asked for.
+  int reduction_for(int short_side) const {
+    if (limits_.least_short_side <= 0) return 1;
+    int reduction = 8;
+    while (reduction > 1 && short_side / reduction < limits_.least_short_side) reduction /= 2;
+    return reduction;
   }
 
   void read_scan(Bytes segment) {
@@ -152,6 +187,7 @@ class Walker {
       damaged("scan header of wrong length");
     }
     ++header_.scans;
+    note_scan(segment, components);
     // Real files have some 10 scans. The full number of scans is for small images: the work is scans x
     // pixels.
     constexpr std::int64_t kScansOfLargestImage = 20;
@@ -159,12 +195,37 @@ class Walker {
     const std::int64_t affordable = limits_.max_pixels / pixels > limits_.max_scans
                                         ? limits_.max_scans
                                         : limits_.max_pixels * kScansOfLargestImage / pixels;
-    const std::int64_t allowed = std::min<std::int64_t>(limits_.max_scans, affordable);
+    // One always: of a reduced image more pixels are in the file than the limit has.
+    const std::int64_t allowed = std::clamp<std::int64_t>(affordable, 1, std::max(1, limits_.max_scans));
     if (header_.scans > allowed) {
       throw Error(ErrorCode::image_too_large, "JPEG: more than " + std::to_string(allowed) + " scans for " +
                                                   std::to_string(pixels) + " pixels");
     }
   }
+
+  /// How many low bits of each coefficient are still to come (T.81, G.1.1: the successive approximation).
+  void note_scan(Bytes segment, int components) {
+    const std::size_t parameters = 1 + 2 * std::size_t(components);
+    const int first = header_.progressive ? segment[parameters] : 0;
+    const int last = header_.progressive ? segment[parameters + 1] : kCoefficients - 1;
+    const int missing_bits = header_.progressive ? segment[parameters + 2] & 15 : 0;
+    for (int i = 0; i < components; ++i) {
+      const auto component = std::find(component_ids_.begin(), component_ids_.begin() + components_,
+                                       segment[1 + 2 * std::size_t(i)]);
+      if (component == component_ids_.begin() + components_) return;  // libjpeg gives up
+      auto& missing = missing_bits_[static_cast<std::size_t>(component - component_ids_.begin())];
+      for (int k = first; k <= std::min(last, kCoefficients - 1); ++k)
+        missing[static_cast<std::size_t>(k)] = missing_bits;
+    }
+    has_all_scans_ =
+        std::all_of(missing_bits_.begin(), missing_bits_.begin() + components_, [](const auto& missing) {
+          return std::all_of(missing.begin(), missing.end(), [](int bits) { return bits == 0; });
+        });
+  }
+
+  /// Whether the scans so far begin every coefficient of the picture to its last bit. Of arithmetic coding nothing
+  /// tells: where data are missing it goes on without a word.
+  bool has_all_scans() const { return has_all_scans_ && !is_arithmetic_; }
 
   static void check_huffman_tables(Bytes segment) {
     while (segment.size() > 16) {
@@ -190,7 +251,7 @@ class Walker {
     if (has_exif_ || segment.size() < 6 || std::memcmp(segment.data(), kExif.data(), kExif.size()) != 0)
       return;
     has_exif_ = true;
-    header_.orientation = exif_orientation(segment.subspan(6));
+    header_.orientation = exif_orientation(segment.subspan(6)).value_or(1);
   }
 
   Bytes bytes_;
@@ -199,6 +260,13 @@ class Walker {
   Header header_{.scans = 0};
   int components_ = 0;
   std::uint32_t restart_interval_ = 0;
+  static constexpr int kCoefficients = 64, kMostComponents = 4, kNoBits = 255;
+  std::array<std::uint8_t, kMostComponents> component_ids_{};
+  std::array<std::array<int, kCoefficients>, kMostComponents> missing_bits_{};  // of each component
+  std::size_t marker_at_ = 0;                  // where the last marker begins, or the file's end
+  std::optional<std::size_t> image_end_ = {};  // where the first needless marker begins
+  bool has_all_scans_ = false;
+  bool is_arithmetic_ = false;
   bool has_frame_ = false;
   bool has_exif_ = false;
 };

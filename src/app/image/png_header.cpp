@@ -7,7 +7,7 @@
 namespace mnv2::image {
 namespace {
 
-constexpr std::size_t kSignatureBytes = 8, kHeaderDataBytes = 13, kChunkFrameBytes = 12;
+constexpr std::size_t kSignatureBytes = 8, kHeaderDataBytes = 13, kChunkHeadBytes = 8, kChunkFrameBytes = 12;
 constexpr std::uint32_t kMaxPngInteger = 0x7fffffff;  // PNG specification, section 7.1
 
 constexpr std::uint32_t chunk_type(const char (&name)[5]) {
@@ -20,12 +20,23 @@ constexpr std::uint32_t chunk_type(const char (&name)[5]) {
 struct Chunk {
   std::uint32_t type;
   Bytes data;
+
+  std::string name() const {
+    std::string text;
+    for (const int shift : {24, 16, 8, 0}) text += static_cast<char>(type >> shift);
+    return text;
+  }
 };
 
 /// Splits the file into chunks. Checksums are left to the decoder, which computes them anyway.
 class ChunkReader {
  public:
   explicit ChunkReader(Bytes bytes) : bytes_(bytes) {}
+
+  /// The type of the next chunk, 0 where the file ends before that.
+  std::uint32_t next_type() const {
+    return bytes_.size() - at_ < kChunkHeadBytes ? 0 : big_endian_32(bytes_, at_ + 4);
+  }
 
   Chunk next() {
     const std::size_t left = bytes_.size() - at_;
@@ -68,7 +79,7 @@ bool is_allowed_depth(Color color, int depth) {
 Header parse_ihdr(const Chunk& chunk) {
   if (chunk.type == chunk_type("CgBI")) {
     throw Error(ErrorCode::unsupported_format,
-                "the file is a CgBI image (Apple's variant of PNG), expected JPEG or PNG");
+                "the file is a CgBI image (Apple's variant of PNG), expected JPEG, PNG or WebP");
   }
   if (chunk.type != chunk_type("IHDR") || chunk.data.size() != kHeaderDataBytes) {
     damaged("the first chunk is not an IHDR of 13 bytes");
@@ -94,28 +105,45 @@ Header parse_ihdr(const Chunk& chunk) {
   return header;
 }
 
+/// The chunks after IHDR. @param has_data set as soon as the first IDAT chunk begins.
+void read_chunks(ChunkReader& reader, Header& header, bool& has_data) {
+  bool has_palette = false, has_exif = false;
+  std::optional<int> exif;
+  PngTexts texts;
+  while (true) {
+    const bool begins_data = reader.next_type() == chunk_type("IDAT");
+    if (begins_data && header.color == Color::palette && !has_palette)
+      damaged("no PLTE chunk before the image data");
+    has_data = has_data || begins_data;
+    const Chunk chunk = reader.next();
+    if (chunk.type == chunk_type("IEND")) break;
+    if (chunk.type == chunk_type("IHDR")) damaged("two IHDR chunks");
+    if (chunk.type == chunk_type("PLTE")) has_palette = true;
+    if (chunk.type == chunk_type("eXIf")) {
+      has_exif = true;
+      exif = exif_orientation(chunk.data);
+    }
+    texts.read(chunk.name(), chunk.data);
+    // The order in which Pillow asks them.
+    const std::optional<int>& tag = has_exif ? exif : texts.exif_orientation();
+    header.orientation = (tag ? tag : texts.xmp_orientation()).value_or(1);
+  }
+  if (!has_data) damaged("no IDAT chunk");
+}
+
 }  // namespace
 
 Header read_png_header(Bytes bytes, const ImageLimits& limits) {
   ChunkReader reader(bytes);
   Header header = parse_ihdr(reader.next());
   check_pixels(header.width, header.height, limits);
-  bool has_palette = false, has_data = false, has_exif = false;
-  while (true) {
-    const Chunk chunk = reader.next();
-    if (chunk.type == chunk_type("IEND")) break;
-    if (chunk.type == chunk_type("IHDR")) damaged("two IHDR chunks");
-    if (chunk.type == chunk_type("PLTE")) has_palette = true;
-    if (chunk.type == chunk_type("IDAT")) {
-      if (header.color == Color::palette && !has_palette) damaged("no PLTE chunk before the image data");
-      has_data = true;
-    }
-    if (chunk.type == chunk_type("eXIf") && !has_exif) {
-      has_exif = true;
-      header.orientation = exif_orientation(chunk.data);
-    }
+  bool has_data = false;
+  try {
+    read_chunks(reader, header, has_data);
+  } catch (const Error& error) {
+    if (!has_data || error.code() != ErrorCode::damaged_image) throw;
+    header.odd_end = OddEnd{.what = error.what()};
   }
-  if (!has_data) damaged("no IDAT chunk");
   return header;
 }
 

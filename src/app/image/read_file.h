@@ -20,7 +20,7 @@ constexpr std::int64_t kMaxFileBytes = std::int64_t{1} << 30;
 std::vector<std::uint8_t> read_file(const std::filesystem::path& path, std::int64_t max_bytes = kMaxFileBytes,
                                     const std::function<void(std::int64_t bytes)>& before_reading = {});
 
-/// Whether it is a regular file whose first bytes claim to be a JPEG or PNG image; false for a file that is
+/// Whether it is a regular file whose first bytes claim to be a JPEG, PNG or WebP image; false for a file that is
 /// not there. @throws Error{file_unreadable}
 bool begins_as_image(const std::filesystem::path& path);
 

@@ -26,7 +26,4 @@ struct InputPlan {
 /// @throws UsageError
 std::unique_ptr<InputSource> make_inputs(const InputPlan& plan, Warn warn = log_warning);
 
-/// Whether the inputs can be walked over a second time: a list that comes through a pipe cannot.
-bool can_be_read_twice(const NamedInputs& named);
-
 }  // namespace mnv2::app

@@ -7,11 +7,12 @@
 
 #include "app/inputs/path_list.h"
 #include "app/inputs/source.h"
+#include "app/inputs/standard_input.h"
 
 namespace mnv2::app {
 
-/// What is named on the command line, in order. In place of "-" comes the list on stdin; --files-from comes
-/// last.
+/// What is named on the command line, in order. In place of "-" comes what is on stdin, a list or an image; --files-from
+/// comes last.
 struct NamedInputs {
   std::vector<std::string> paths = {};
   std::optional<std::string> files_from = {};  // a list; "-" is stdin
@@ -21,9 +22,11 @@ struct NamedInputs {
   bool has_list() const;
   /// Whether they are exactly one file.
   bool single_file() const;
+  /// Whether they can be read a second time: a pipe cannot.
+  bool can_be_read_twice() const;
 };
 
-/// Hands out what is named, as it is named.
+/// Hands out what is named, as it is named; a pipe with its content.
 class NamedSource : public InputSource {
  public:
   /// Opens the lists. @throws UsageError
@@ -32,10 +35,12 @@ class NamedSource : public InputSource {
   std::optional<Input> next() override;
 
  private:
+  static std::optional<Input> read_pipe(const std::string& path);
+
   std::vector<std::string> paths_;
   std::size_t next_path_ = 0;
-  bool in_list_ = false;                  // the one on stdin is being read
-  std::unique_ptr<PathList> stdin_list_;  // where "-" is named
+  bool in_stdin_ = false;                 // it is being read
+  std::unique_ptr<StandardInput> stdin_;  // where "-" is named
   std::unique_ptr<PathList> files_from_;
 };
 

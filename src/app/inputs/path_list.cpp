@@ -23,20 +23,19 @@ constexpr std::size_t kReadBytes = 65536;
 }  // namespace
 
 PathList::PathList(std::string name, char separator) : name_(std::move(name)), separator_(separator) {
-  const bool is_stdin = name_ == "-";
-  // Not blocking: a FIFO whose writer has not come yet is waited for by polling, which a signal ends.
-  descriptor_ = is_stdin ? STDIN_FILENO : open(name_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-  if (descriptor_ < 0) fail(name_, std::generic_category().message(errno));
+  if (name_ != "-") {
+    // Not blocking: a FIFO whose writer has not come yet is waited for by polling, which a signal ends.
+    file_ = Descriptor(open(name_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
+    if (!file_.is_open()) fail(name_, std::generic_category().message(errno));
+    descriptor_ = file_.get();
+  }
   struct stat status {};
-  if (fstat(descriptor_, &status) == 0 && !S_ISDIR(status.st_mode)) return;
-  const int error = S_ISDIR(status.st_mode) ? EISDIR : errno;
-  if (!is_stdin) close(descriptor_);
-  fail(name_, std::generic_category().message(error));
+  if (fstat(descriptor_, &status) != 0) fail(name_, std::generic_category().message(errno));
+  if (S_ISDIR(status.st_mode)) fail(name_, std::generic_category().message(EISDIR));
 }
 
-PathList::~PathList() {
-  if (descriptor_ != STDIN_FILENO) close(descriptor_);
-}
+PathList::PathList(std::string begun, bool ended, char separator)
+    : name_("-"), separator_(separator), buffer_(std::move(begun)), ended_(ended) {}
 
 std::optional<Input> PathList::next() {
   const auto bad = [](std::string path, std::string message) {

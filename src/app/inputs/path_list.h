@@ -1,9 +1,12 @@
 // Lists of paths, read while they are being written.
 #pragma once
 
+#include <unistd.h>
+
 #include <cstddef>
 #include <string>
 
+#include "app/base/descriptor.h"
 #include "app/inputs/source.h"
 
 namespace mnv2::app {
@@ -14,12 +17,11 @@ namespace mnv2::app {
 class PathList : public InputSource {
  public:
   /// @param name a file, also a FIFO; "-" is stdin.
-  /// @param separator what stands behind each path: '\n' or '\0'.
+  /// @param separator what stands after each path: '\n' or '\0'.
   /// @throws UsageError when it cannot be opened, or is a folder
   PathList(std::string name, char separator);
-  ~PathList() override;
-  PathList(const PathList&) = delete;
-  PathList& operator=(const PathList&) = delete;
+  /// Goes on with the list on stdin of which `begun` has been read. @param ended whether nothing more will come.
+  PathList(std::string begun, bool ended, char separator);
 
   std::optional<Input> next() override;
 
@@ -32,7 +34,8 @@ class PathList : public InputSource {
 
   std::string name_;
   char separator_;
-  int descriptor_ = -1;
+  Descriptor file_;  // closed for stdin
+  int descriptor_ = STDIN_FILENO;
   std::string buffer_;     // read and not handed out yet, from begin_ on
   std::size_t begin_ = 0;  // in buffer_
   bool skipping_ = false;  // the rest of a line that was too long

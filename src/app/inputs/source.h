@@ -1,8 +1,11 @@
 // Where inputs come from: one at a time, in order, never a list of all of them in memory.
 #pragma once
 
+#include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "app/results/record.h"
 
@@ -13,6 +16,8 @@ struct Input {
   std::string path = {};                  // as given or walked, any bytes
   std::optional<RecordError> error = {};  // set: nothing to read here
   std::optional<int> truth = {};          // the class that it belongs to, where --eval knows it
+  /// The file's bytes, where `path` cannot be opened for them: from a pipe.
+  std::shared_ptr<const std::vector<std::uint8_t>> content = {};
 };
 
 /// Sources stack up: one finds paths, others above it drop some or add to them.

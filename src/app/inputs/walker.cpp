@@ -26,6 +26,15 @@ std::string join(const std::string& folder, const std::string& name) {
   return folder.back() == '/' ? folder + name : folder + "/" + name;
 }
 
+/// In small letters and with its dot; empty where there is none.
+std::string extension_of(std::string_view name) {
+  const std::size_t dot = name.rfind('.');
+  if (dot == std::string_view::npos) return {};
+  std::string extension(name.substr(dot));
+  std::transform(extension.begin(), extension.end(), extension.begin(), lower);
+  return extension;
+}
+
 /// Whether a directory entry is a folder; follows links.
 bool entry_is_folder(const dirent& entry, const std::string& folder) {
   if (entry.d_type == DT_DIR) return true;
@@ -35,13 +44,26 @@ bool entry_is_folder(const dirent& entry, const std::string& folder) {
 
 }  // namespace
 
+std::string with_one_slash(std::string folder) {
+  while (folder.size() > 1 && folder.ends_with("//")) folder.pop_back();
+  return folder;
+}
+
 bool has_image_extension(std::string_view name) {
-  constexpr std::array<std::string_view, 5> kExtensions{"jpg", "jpeg", "jpe", "jfif", "png"};
-  const std::size_t dot = name.rfind('.');
-  if (dot == std::string_view::npos) return false;
-  std::string extension(name.substr(dot + 1));
-  std::transform(extension.begin(), extension.end(), extension.begin(), lower);
-  return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
+  constexpr std::array<std::string_view, 6> kExtensions{".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp"};
+  return std::find(kExtensions.begin(), kExtensions.end(), extension_of(name)) != kExtensions.end();
+}
+
+std::optional<std::string> other_image_extension(std::string_view name) {
+  constexpr std::string_view kExtensions[] = {
+      ".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".gif", ".tif", ".tiff", ".bmp", ".psd", ".svg",
+      // Raw files of cameras.
+      ".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".raf", ".orf", ".rw2", ".pef",
+      ".srw", ".raw", ".3fr", ".x3f", ".rwl", ".iiq", ".kdc", ".dcr", ".mrw"};
+  std::string extension = extension_of(name);
+  if (std::find(std::begin(kExtensions), std::end(kExtensions), extension) == std::end(kExtensions))
+    return std::nullopt;
+  return extension;
 }
 
 bool is_folder(const std::string& path) {
@@ -57,8 +79,10 @@ std::optional<Input> InputWalker::next() {
   while (true) {
     if (levels_.empty()) {
       std::optional<Input> input = given_->next();
-      if (!input || input->error || !is_folder(input->path)) return input;
+      if (!input) tell_skipped();
+      if (!input || input->error || input->content || !is_folder(input->path)) return input;
       found_any_ = false;
+      input->path = with_one_slash(std::move(input->path));
       if (rules_.max_depth == 0) {
         warn_(input->path + ": a folder, which --max-depth 0 does not enter");
       } else if (std::optional<Input> failed = enter(input->path)) {
@@ -67,7 +91,7 @@ std::optional<Input> InputWalker::next() {
       }
     } else if (levels_.back().entries.empty()) {
       if (levels_.size() == 1 && !found_any_)
-        warn_(levels_.back().path + ": no JPEG or PNG file in this folder");
+        warn_(levels_.back().path + ": no JPEG, PNG or WebP file in this folder");
       levels_.pop_back();
     } else if (std::optional<Input> input = next_entry()) {
       found_any_ = true;
@@ -88,7 +112,10 @@ std::optional<Input> InputWalker::next_entry() {
   }
   if (has_image_extension(path)) return Input{.path = std::move(path)};
   try {
-    if (!image::begins_as_image(path)) return std::nullopt;
+    if (!image::begins_as_image(path)) {
+      note_skipped(path);
+      return std::nullopt;
+    }
   } catch (const Error& e) {
     return Input{.path = std::move(path), .error = RecordError{e.code(), e.what()}};
   }
@@ -111,6 +138,9 @@ std::optional<Input> InputWalker::enter(const std::string& path) {
   Level level{path, info.st_dev, info.st_ino, {}};
   const bool may_go_deeper =
       !rules_.max_depth || levels_.size() + 1 < static_cast<std::size_t>(*rules_.max_depth);
+  // Of the path, what lies below the folder that was named.
+  const std::string below =
+      levels_.empty() ? "" : join(path, "").substr(join(levels_.front().path, "").size());
   int error = 0;
   while (true) {
     errno = 0;
@@ -121,10 +151,14 @@ std::optional<Input> InputWalker::enter(const std::string& path) {
     }
     std::string name = entry->d_name;
     if (name == "." || name == ".." || (name[0] == '.' && !rules_.hidden)) continue;
-    if (entry_is_folder(*entry, path)) {
+    const bool is_folder = entry_is_folder(*entry, path);
+    if (rules_.exclude.exclude(below + name, is_folder)) continue;
+    if (is_folder) {
       if (may_go_deeper) level.entries.push_back(name + '/');
     } else if (rules_.any_name || has_image_extension(name)) {
       level.entries.push_back(std::move(name));
+    } else {
+      note_skipped(name);
     }
   }
   // With its '/', a folder "a" sorts as the paths below it do: after "a-b.jpg" and before "a0.jpg".
@@ -132,6 +166,27 @@ std::optional<Input> InputWalker::enter(const std::string& path) {
   levels_.push_back(std::move(level));
   if (error != 0) return failed(error);  // what was listed before is still walked
   return std::nullopt;
+}
+
+void InputWalker::note_skipped(std::string_view name) {
+  if (const std::optional<std::string> extension = other_image_extension(name)) ++skipped_[*extension];
+}
+
+/// The most frequent kinds first.
+void InputWalker::tell_skipped() {
+  if (skipped_.empty()) return;
+  std::vector<std::pair<std::string, std::size_t>> kinds(skipped_.begin(), skipped_.end());
+  skipped_.clear();
+  std::stable_sort(kinds.begin(), kinds.end(),
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::size_t files = 0;
+  std::string list;
+  for (const auto& [extension, count] : kinds) {
+    files += count;
+    list += (list.empty() ? "" : ", ") + std::to_string(count) + " " + extension;
+  }
+  warn_("skipped " + std::to_string(files) + (files == 1 ? " file: " : " files: ") + list +
+        (rules_.any_name ? "" : " (--any-name lists those that are a JPEG, PNG or WebP all the same)"));
 }
 
 bool InputWalker::is_being_walked(dev_t device, ino_t inode) const {

@@ -29,7 +29,11 @@ Result Classifier::classify(const Input& input, const Needs& needs, EarlyPicture
   try {
     Result result{.record = {.path = input.path}, .truth = input.truth};
     std::optional<Picture> picture = early != nullptr ? early->take(input.path) : std::nullopt;
-    if (!picture) picture.emplace(load_picture(input.path, plan_.pictures, memory_));
+    if (!picture) {
+      const int short_side = engine_.preprocessor().preprocessing().resize;
+      picture.emplace(input.content ? decode_picture(*input.content, plan_.pictures, short_side, memory_)
+                                    : load_picture(input.path, plan_.pictures, short_side, memory_));
+    }
     classify_picture(*std::move(picture), needs, result);
     return result;
   } catch (const Error& e) {
@@ -55,8 +59,8 @@ void Classifier::classify_picture(Picture picture, const Needs& needs, Result& r
   timings.inference_ms = stopwatch.lap_ms();
 
   Record& record = result.record;
-  record.width = decoded.view.width;
-  record.height = decoded.view.height;
+  record.width = decoded.width;
+  record.height = decoded.height;
   record.orientation = decoded.orientation;
   record.warnings = std::move(decoded.warnings);
   record.has_classes = !probabilities.empty();

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <future>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "app/image/decode.h"
@@ -15,6 +16,9 @@ namespace mnv2::app {
 struct PicturePlan {
   bool apply_exif = true;
   std::int64_t max_pixels = image::ImageLimits{}.max_pixels;
+  /// Large JPEGs are decoded at 1/2, 1/4 or 1/8 of their size, as long as that leaves kFastFactor times what the resize
+  /// keeps.
+  bool fast = false;
 };
 
 struct Picture {
@@ -29,8 +33,13 @@ struct Picture {
 
 /// Reads and decodes an image file as `plan` has it; may wait for its part of `memory`, which must outlive
 /// the picture.
+/// @param short_side of the image after the resize, pixels; 0 where it is not known: then nothing is fast.
 /// @throws Error, std::bad_alloc
-Picture load_picture(const std::string& path, const PicturePlan& plan, ImageMemory& memory);
+Picture load_picture(const std::string& path, const PicturePlan& plan, int short_side, ImageMemory& memory);
+
+/// The same of a file's bytes.
+Picture decode_picture(std::span<const std::uint8_t> bytes, const PicturePlan& plan, int short_side,
+                       ImageMemory& memory);
 
 /// The picture of a run's only image, loaded by a thread of its own while the model is loaded.
 class EarlyPicture {

@@ -99,7 +99,7 @@ std::unique_ptr<InputSource> open_inputs(const Engine&, const Classify& plan, co
 std::unique_ptr<InputSource> open_inputs(const Engine& engine, const Evaluate& plan, const Warn& warn) {
   return make_eval_inputs(engine, plan, warn);
 }
-bool can_be_read_twice(const Classify& plan) { return can_be_read_twice(plan.run.inputs.named); }
+bool can_be_read_twice(const Classify& plan) { return plan.run.inputs.named.can_be_read_twice(); }
 
 /// Runs a plan in its mode. Each knows what it needs of the model before it is loaded.
 class Runner {
