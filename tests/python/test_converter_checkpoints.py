@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import collections
 import json
 import os
 import pickle
@@ -79,18 +80,24 @@ class CheckpointForms(ConverterCase):
         self.assert_same_network({name: tensor for name, tensor in state().items() if "num_batches" not in name})
         self.assert_same_network({name: torch.nn.Parameter(tensor) for name, tensor in state().items() if tensor.ndim})
 
-    def test_torch_without_weights_only(self) -> None:
-        def old_load(file: Any, map_location: Any = None, pickle_module: Any = pickle) -> None:
-            self.fail("torch.load without weights_only would run code")
-
+    def test_never_torch_load(self) -> None:
+        """Whose answer depends on the version, and which runs what a file says when it is asked the wrong way."""
         marker = self.folder / "marker"
-        with mock.patch("torch.load", old_load):
+        with mock.patch("torch.load", side_effect=AssertionError):
             self.assert_same_network({"model": state(), "lr": 0.5})
-            self.assert_same_network({name: torch.nn.Parameter(tensor) for name, tensor in state().items() if tensor.ndim})
             self.assert_same_network(state(), _use_new_zipfile_serialization=False)
-            self.test_other_float_types()
             self.assert_refused(self.save({"model": state(), "x": Exploit(marker)}), "posix.mkdir")
             self.assertFalse(marker.exists())
+
+    def test_what_is_saved_beside_the_weights(self) -> None:
+        subclassed = torch.ones(3).as_subclass(torch.nn.Parameter)
+        subclassed.note = "more than a tensor"
+        parameter = torch.nn.Parameter(torch.ones(2))
+        parameter.note = "more than a tensor"
+        for beside in (torch.float16, torch.device("cuda:1"), torch.Size([2]), collections.Counter({5: 1}), torch.ones(2).cfloat(),
+                       torch.ones(2).to_sparse(), subclassed, parameter, argparse.Namespace(lr=1)):
+            with self.subTest(beside=type(beside)):
+                self.assert_same_network({"model": state(), "beside": beside})
 
     def test_other_float_types(self) -> None:
         for dtype in (torch.float16, torch.bfloat16, torch.float64):
@@ -193,6 +200,7 @@ class Refused(ConverterCase):
             ({**state(), "classifier.1.bias": torch.full((3,), 1e300, dtype=torch.float64)},
              "classifier.bias with BatchNorm folded in has 3 values that are not finite"),
             ({**state(), "classifier.1.bias": torch.ones(3, dtype=torch.int32)}, "classifier.1.bias: torch.int32, expected one"),
+            ({**state(), "classifier.1.bias": torch.ones(3).cfloat()}, "classifier.1.bias: torch.complex64, expected one"),
             ({**state(), "classifier.1.bias": torch.ones(3).to_sparse()}, "classifier.1.bias: a tensor of torch.sparse_coo"),
             ({**state(), "classifier.1.bias": torch.ones(1).expand(10 ** 12)}, "classifier.1.bias: 1000000000000 elements"),
         ]

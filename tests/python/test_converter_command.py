@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import http.server
 import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
 import unittest
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from unittest import mock
 
 from support.converter import (ROOT, ConverterCase, conversion, parse_model_file, random_network,
                                state)
+from mnv2.convert.published import WEIGHTS
 
 THOUSAND = random_network(2, width_mult=0.1)  # 1000 classes
 
@@ -48,63 +52,139 @@ class Labels(ConverterCase):
         labels = json.loads(self.convert(THOUSAND.state_dict())[0]["labels"])
         self.assertEqual((len(labels), labels[0], labels[530], labels[999]), (1000, "tench", "digital clock", "toilet tissue"))
 
-    def test_without_torchvision(self) -> None:
+    def test_they_are_torchvisions(self) -> None:
+        from torchvision.models import MobileNet_V2_Weights
+
+        ours = (ROOT / "models/imagenet_classes.txt").read_text().splitlines()
+        self.assertEqual(ours, list(MobileNet_V2_Weights.IMAGENET1K_V1.value.meta["categories"]))
+
+    def test_without_the_file(self) -> None:
         path = self.save(THOUSAND.state_dict())
-        with mock.patch.dict(sys.modules, {"torchvision": None, "torchvision.models": None}):
+        nowhere = self.folder / "no.txt"
+        with mock.patch("mnv2.convert.labels.IMAGENET_CLASSES", nowhere):
             status, stderr = self.run_converter("--checkpoint", path)
         self.assertEqual(status, 0, stderr)
-        self.assertIn("no labels: torchvision 0.13 or later", stderr)
+        self.assertIn(f"no labels: there is no {nowhere}", stderr)
         self.assertNotIn("labels", parse_model_file(self.output)[0])
 
 
+class WithoutTorch(ConverterCase):
+    def test_same_bytes_with_numpy_alone(self) -> None:
+        """The command, where torch and torchvision cannot be imported."""
+        path = self.save(THOUSAND.state_dict())
+        self.assertEqual(self.run_converter("--checkpoint", path)[0], 0)
+        expected = self.output.read_bytes()
+        program = ("import sys; sys.modules.update(torch=None, torchvision=None); sys.path.insert(0, sys.argv.pop(1)); "
+                   "from convert_torchvision import main; sys.exit(main(sys.argv[1:]))")
+        result = subprocess.run([sys.executable, "-c", program, str(ROOT / "scripts"), "--checkpoint", str(path), "--output",
+                                 str(self.output)], capture_output=True, text=True)
+        self.assertEqual((result.returncode, result.stdout), (0, ""), result.stderr)
+        self.assertEqual(self.output.read_bytes(), expected)
+
+
+class Server(http.server.BaseHTTPRequestHandler):
+    """Gives the bytes of `files`; of a name that begins with "short", half of what it announces."""
+
+    files: dict[str, bytes] = {}
+    asked: list[str] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        data = self.files.get(self.path)
+        if data is None:
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data[:len(data) // 2] if self.path.startswith("/short") else data)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
 class PublishedWeights(ConverterCase):
+    """The download, from a server here."""
+
     def setUp(self) -> None:
         super().setUp()
-        hub = mock.patch("torch.hub.get_dir", return_value=str(self.folder / "hub"))
-        hub.start()
-        self.addCleanup(hub.stop)
         self.checkpoint = self.save(THOUSAND.state_dict())
+        self.data = self.checkpoint.read_bytes()
+        self.digest = hashlib.sha256(self.data).hexdigest()
+        Server.files, Server.asked = {}, []
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
+        thread = threading.Thread(target=self.server.serve_forever)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(self.server.server_close)
+        self.addCleanup(self.server.shutdown)
+        environment = mock.patch.dict(os.environ, {"TORCH_HOME": str(self.folder / "torch"), "no_proxy": "*"})
+        environment.start()
+        self.addCleanup(environment.stop)
+        self.cached = self.folder / "torch/hub/checkpoints"
+
+    def publish(self, path: str, data: bytes) -> str:
+        Server.files[path] = data
+        return f"http://127.0.0.1:{self.server.server_port}{path}"
+
+    def published(self, **urls: str) -> Any:
+        """Lets the weights of these names be those at `urls`."""
+        return mock.patch.dict("mnv2.convert.published.WEIGHTS", {
+            name: dataclasses.replace(WEIGHTS[name], url=url) for name, url in urls.items()})
 
     def test_names(self) -> None:
-        urls = []
-
-        def fake_download(url: str, path: str, hash_prefix: str, progress: bool) -> None:
-            urls.append((url, hash_prefix))
-            shutil.copy(self.checkpoint, path)
-
-        v1, v2 = ("https://download.pytorch.org/models/mobilenet_v2-b0353104.pth",
-                  "https://download.pytorch.org/models/mobilenet_v2-7ebf99e0.pth")
-        cases = [([], "V1", 256, 224, [(v1, "b0353104")]), (["--weights", "IMAGENET1K_V1"], "V1", 256, 224, []),
-                 (["--weights", "IMAGENET1K_V2", "--crop", "192"], "V2", 232, 192, [(v2, "7ebf99e0")]),
+        paths = {version: f"/models/{version}-{self.digest[:8]}.pth" for version in ("V1", "V2")}
+        cases = [([], "V1", 256, 224, ["V1"]), (["--weights", "IMAGENET1K_V1"], "V1", 256, 224, []),
+                 (["--weights", "IMAGENET1K_V2", "--crop", "192"], "V2", 232, 192, ["V2"]),
                  (["--weights", "MobileNet_V2_Weights.IMAGENET1K_V2"], "V2", 232, 224, []),
                  (["--weights", "DEFAULT", "--resize", "240"], "V2", 240, 224, [])]
-        for arguments, version, resize, crop, downloads in cases:
-            with self.subTest(arguments=arguments), mock.patch("torch.hub.download_url_to_file", fake_download):
-                urls.clear()
-                status, stderr = self.run_converter(*arguments)
-                self.assertEqual(status, 0, stderr)
-                self.assertEqual(urls, downloads)  # the second time it is in the cache
-                metadata, _ = parse_model_file(self.output)
-                self.assertEqual(metadata["source"], f"torchvision MobileNet_V2_Weights.IMAGENET1K_{version}")
-                self.assertEqual(metadata["source_sha256"], hashlib.sha256(self.checkpoint.read_bytes()).hexdigest())
-                self.assertEqual(json.loads(metadata["preprocessing"]),
-                                 {"resize": resize, "crop": crop, "mean": [0.485, 0.456, 0.406],
-                                  "std": [0.229, 0.224, 0.225], "interpolation": "bilinear"})
+        with self.published(**{f"IMAGENET1K_{name}": self.publish(path, self.data) for name, path in paths.items()}):
+            for arguments, version, resize, crop, downloads in cases:
+                with self.subTest(arguments=arguments):
+                    Server.asked.clear()
+                    status, stderr = self.run_converter(*arguments)
+                    self.assertEqual(status, 0, stderr)
+                    self.assertEqual(Server.asked, [paths[name] for name in downloads])  # the second time it is in the cache
+                    metadata, _ = parse_model_file(self.output)
+                    self.assertEqual(metadata["source"], f"torchvision MobileNet_V2_Weights.IMAGENET1K_{version}")
+                    self.assertEqual(metadata["source_sha256"], self.digest)
+                    self.assertEqual(json.loads(metadata["preprocessing"]),
+                                     {"resize": resize, "crop": crop, "mean": [0.485, 0.456, 0.406],
+                                      "std": [0.229, 0.224, 0.225], "interpolation": "bilinear"})
+        self.assertEqual(sorted(path.name for path in self.cached.iterdir()),
+                         [f"{version}-{self.digest[:8]}.pth" for version in ("V1", "V2")])
+
+    def test_faults(self) -> None:
+        wrong = f"/wrong-{self.digest[:8]}.pth"
+        cases = [(self.publish(wrong, self.data[:-1]), f"{len(self.data) - 1} bytes of SHA-256 "),
+                 (self.publish(f"/short-{self.digest[:8]}.pth", self.data), "expected one that begins with "),
+                 (f"http://127.0.0.1:{self.server.server_port}/none-12345678.pth", "HTTP Error 404"),
+                 ("http://127.0.0.1:1/a-12345678.pth", "Connection refused")]
+        for url, message in cases:
+            with self.subTest(url=url), self.published(IMAGENET1K_V1=url):
+                status, stderr = self.run_converter()
+                self.assertEqual(status, 1)
+                self.assertIn(message, stderr)
+                self.assertIn(url, stderr)
+                self.assertFalse(self.output.exists())
+        self.assertEqual(list(self.cached.iterdir()), [])
+
+    def test_what_is_damaged_in_the_cache_is_fetched_anew(self) -> None:
+        path = f"/a-{self.digest[:8]}.pth"
+        self.cached.mkdir(parents=True)
+        (self.cached / path[1:]).write_bytes(self.data[:1000])
+        with self.published(IMAGENET1K_V1=self.publish(path, self.data)):
+            self.assertEqual(self.run_converter()[0], 0)
+        self.assertEqual((self.cached / path[1:]).read_bytes(), self.data)
 
     def test_as_torchvision_says(self) -> None:
-        from mnv2.convert.published import WEIGHTS, parse_weights
+        from mnv2.convert.published import parse_weights
         from torchvision.models import MobileNet_V2_Weights
 
         for name, weights in MobileNet_V2_Weights.__members__.items():
             ours = WEIGHTS[parse_weights(name)]
             self.assertEqual((ours.url, [ours.resize]), (weights.url, weights.transforms().resize_size))
             self.assertEqual(weights.transforms().crop_size, [224])
-
-    def test_failing_download(self) -> None:
-        with mock.patch("torch.hub.download_url_to_file", side_effect=OSError("no route to host")):
-            status, stderr = self.run_converter()
-        self.assertEqual(status, 1)
-        self.assertIn("cannot download https://download.pytorch.org/models/mobilenet_v2-b0353104.pth: no route", stderr)
 
 
 class Output(ConverterCase):

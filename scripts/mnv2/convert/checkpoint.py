@@ -1,10 +1,10 @@
-"""Loads the tensors of a PyTorch checkpoint without ever running code from it."""
+"""Loads the tensors of a PyTorch checkpoint without ever running code from it, and without PyTorch."""
 
 from __future__ import annotations
 
 import hashlib
-import inspect
 import io
+import math
 import pickle
 import re
 import zipfile
@@ -16,10 +16,13 @@ import numpy as np
 
 from mnv2.convert.architecture import ConversionError
 from mnv2.convert.safetensors import SafetensorsError, looks_like_safetensors, read_safetensors
-from mnv2.convert.unpickle import LEGACY_MAGIC, RefusedError, TensorView, load_plain
+from mnv2.convert.unpickle import LEGACY_MAGIC, RefusedError, TensorView, UnusableTensor, load_plain
 
 LEGACY_START = pickle.dumps(LEGACY_MAGIC, protocol=2)
 NESTED_KEYS = ("state_dict", "model")
+# PyTorch's names of the types in a safetensors file.
+TORCH_NAMES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32",
+               "I16": "int16", "I8": "int8", "U8": "uint8", "BOOL": "bool"}
 FLOAT_DTYPES = ("torch.float16", "torch.bfloat16", "torch.float32", "torch.float64")
 # DataParallel, torch.compile and the attribute under which training code keeps a network put a name in front of all names.
 ADDED_PREFIXES = ("module.", "_orig_mod.")
@@ -42,11 +45,26 @@ class Checkpoint:
     sha256: str
 
 
+@dataclass(frozen=True)
+class SafetensorsTensor:
+    """The values of a tensor of a safetensors file, with PyTorch's name of their type."""
+
+    dtype: str
+    values: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.values.shape
+
+    def array(self, _: int) -> np.ndarray:
+        return self.values
+
+
 def load_checkpoint(path: Path) -> Checkpoint:
     """Reads a state_dict, or one nested under `state_dict` or `model`, of torch.save or in a safetensors file; names of
     wrappers, such as `module.`, in front of every name are dropped.
 
-    Raises CheckpointError, OSError, ImportError (torch).
+    Raises CheckpointError, OSError.
     """
     data = Path(path).read_bytes()
     try:
@@ -104,49 +122,43 @@ def _find_state_dict(loaded: Any) -> dict[str, Any]:
 
 
 def _is_tensor(value: Any) -> bool:
-    import torch
-
-    return isinstance(value, (torch.Tensor, TensorView))
+    return isinstance(value, (TensorView, UnusableTensor, SafetensorsTensor))
 
 
 def to_float64(name: str, value: Any, file_bytes: int) -> np.ndarray:
     """`value` as a float64 array. Of integers only BatchNorm's counter passes; it plays no part in inference."""
-    import torch
-
-    if isinstance(value, TensorView):
-        try:
-            value = torch.from_numpy(value.array(file_bytes))
-        except RefusedError as error:
-            raise CheckpointError(f"{name}: {error}") from None
-    if not isinstance(value, torch.Tensor):
+    if isinstance(value, UnusableTensor):
+        raise CheckpointError(f"{name}: a tensor of {value.kind}, expected a dense one with values")
+    if not isinstance(value, (TensorView, SafetensorsTensor)):
         raise CheckpointError(f"not a state_dict: {name} is a {type(value).__name__}, expected a tensor")
-    if value.layout != torch.strided or value.device.type != "cpu":
-        raise CheckpointError(f"{name}: a tensor of {value.layout} on {value.device}, expected a dense one with values")
-    if str(value.dtype) not in FLOAT_DTYPES and not name.endswith(".num_batches_tracked"):
-        raise CheckpointError(f"{name}: {value.dtype}, expected one of {', '.join(FLOAT_DTYPES)}")
-    if value.numel() > file_bytes:  # an expanded view may claim any size
-        raise CheckpointError(f"{name}: {value.numel()} elements in a file of {file_bytes} bytes")
-    return value.detach().to(torch.float64).numpy()
+    check_dtype(name, value.dtype)
+    elements = math.prod(value.shape)
+    if elements > file_bytes:  # an expanded view may claim any size
+        raise CheckpointError(f"{name}: {elements} elements in a file of {file_bytes} bytes")
+    try:
+        return np.asarray(value.array(file_bytes), np.float64)
+    except RefusedError as error:
+        raise CheckpointError(f"{name}: {error}") from None
+
+
+def check_dtype(name: str, dtype: str) -> None:
+    """Refuses what is neither floating point nor BatchNorm's counter. Raises CheckpointError."""
+    if dtype not in FLOAT_DTYPES and not name.endswith(".num_batches_tracked"):
+        raise CheckpointError(f"{name}: {dtype}, expected one of {', '.join(FLOAT_DTYPES)}")
 
 
 def _load_objects(data: bytes) -> Any:
     """What torch.save wrote, as far as it is made of tensors and plain values."""
-    import torch
-
     if looks_like_safetensors(data):
         try:
-            return {name: torch.from_numpy(values.copy()) for name, (_, values) in read_safetensors(data)[1].items()}
+            return {name: SafetensorsTensor(f"torch.{TORCH_NAMES[dtype]}", values)
+                    for name, (dtype, values) in read_safetensors(data)[1].items()}
         except SafetensorsError as error:
             raise CheckpointError(str(error)) from None
     if data.startswith(b"PK\x03\x04"):
         _refuse_other_archives(data)
     elif not data.startswith(LEGACY_START):
         raise CheckpointError("not a PyTorch checkpoint (neither a zip archive nor a torch.save stream), nor safetensors")
-    if "weights_only" in inspect.signature(torch.load).parameters:
-        try:
-            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-        except Exception:  # whatever a refused or damaged file raises: the other loader knows more and says why
-            pass
     try:
         return load_plain(data)
     except RefusedError as error:

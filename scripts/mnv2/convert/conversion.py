@@ -33,7 +33,7 @@ class Converted:
 
 
 def find_labels(labels: Union[None, Path, Sequence[str]], architecture: Architecture) -> Optional[list[str]]:
-    """The names of a file or list; without either ImageNet's for 1000 classes, where torchvision has them.
+    """The names of a file or list; without either ImageNet's for 1000 classes.
 
     Where a sigmoid tells two classes apart, one name stands for `not NAME` and `NAME`.
     """

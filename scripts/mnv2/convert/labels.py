@@ -1,4 +1,4 @@
-"""Class names: from a text file (one a line), a JSON file, or torchvision's ImageNet classes."""
+"""Class names: from a text file (one a line), a JSON file, or those of ImageNet's classes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, Optional
 
 from mnv2.convert.architecture import ConversionError
+
+IMAGENET_CLASSES = Path(__file__).resolve().parents[3] / "models/imagenet_classes.txt"
 
 
 class LabelsError(ConversionError):
@@ -64,9 +66,5 @@ def _name(index: int, entry: Any) -> str:
 
 
 def imagenet_labels() -> Optional[list[str]]:
-    """torchvision's names of the 1000 ImageNet classes; None without torchvision 0.13 or later."""
-    try:
-        from torchvision.models import MobileNet_V2_Weights
-    except ImportError:
-        return None
-    return list(MobileNet_V2_Weights.IMAGENET1K_V1.value.meta["categories"])
+    """The names of the 1000 ImageNet classes, as torchvision has them; None where the file is not in the clone."""
+    return read_labels(IMAGENET_CLASSES) if IMAGENET_CLASSES.is_file() else None

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from mnv2.convert.architecture import SIGMOID, SOFTMAX, Architecture, Block, Clamp, ConversionError, Layer
-from mnv2.convert.checkpoint import to_float64, without_wrappers
+from mnv2.convert.checkpoint import check_dtype, without_wrappers
 from mnv2.convert.layouts import Recognised
 from mnv2.convert.run_file import compare_outputs, run_model_file
 
@@ -282,8 +282,15 @@ def take_apart(module: torch.nn.Module) -> Subject:
         raise ConversionError(f"the module cannot be copied: {error}") from None
     state = {name: value for name, value in copied.state_dict(keep_vars=True).items() if isinstance(value, torch.Tensor)}
     names = without_wrappers(list(state))
-    return Subject(copied, {names[name]: to_float64(name, value, value.numel()) for name, value in state.items()},
+    return Subject(copied, {names[name]: _to_float64(name, value) for name, value in state.items()},
                    {id(value): names[name] for name, value in state.items()})
+
+
+def _to_float64(name: str, value: torch.Tensor) -> np.ndarray:
+    if value.layout != torch.strided or value.device.type != "cpu":
+        raise ConversionError(f"{name}: a tensor of {value.layout} on {value.device}, expected a dense one with values")
+    check_dtype(name, str(value.dtype))
+    return value.detach().to(torch.float64).numpy()
 
 
 def example_and_noise(example_input: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

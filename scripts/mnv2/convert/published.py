@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import sys
+import hashlib
+import os
+import urllib.request
 from dataclasses import dataclass
+from functools import partial
+from http.client import HTTPException
 from pathlib import Path
 from typing import Callable
 
 from mnv2.convert.architecture import ConversionError
+from mnv2.progress import progress
+
+TIMEOUT = 30  # seconds without a byte
+PART_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -36,17 +44,45 @@ def parse_weights(text: str) -> str:
 
 
 def download(name: str, note: Callable[[str], None]) -> Path:
-    """The file of published weights in torch.hub's cache, downloaded there and checked when it is not there yet."""
-    import torch.hub
+    """The file of published weights in torch.hub's cache; downloaded there when it, or all of it, is not there yet.
 
+    Its SHA-256 must begin as its name says. Raises ConversionError.
+    """
     url = WEIGHTS[name].url
-    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
-    if not path.exists():
+    path = cache_folder() / url.rsplit("/", 1)[1]
+    expected = path.stem.rsplit("-", 1)[1]
+    if path.is_file() and _digest(path.read_bytes()).startswith(expected):
+        return path
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         note(f"downloading {url}")
-        try:
-            torch.hub.download_url_to_file(url, str(path), hash_prefix=path.stem.rsplit("-", 1)[1],
-                                           progress=sys.stderr.isatty())
-        except (OSError, RuntimeError) as error:  # urllib's errors are OSErrors, a wrong hash is a RuntimeError
-            raise ConversionError(f"cannot download {url}: {error}; with a file at hand use --checkpoint FILE") from None
+        data = _fetch(url)
+        found = _digest(data)
+        if not found.startswith(expected):
+            raise ConversionError(f"{url}: {len(data)} bytes of SHA-256 {found}, expected one that begins with {expected}")
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    except (OSError, HTTPException) as error:  # what urllib raises, and what the disk does
+        raise ConversionError(f"cannot download {url}: {error or type(error).__name__}; "
+                              "with a file at hand use --checkpoint FILE") from None
+    finally:
+        temporary.unlink(missing_ok=True)
     return path
+
+
+def cache_folder() -> Path:
+    """Where torch.hub keeps checkpoints."""
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(os.environ.get("TORCH_HOME") or f"{cache}/torch").expanduser() / "hub/checkpoints"
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _fetch(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
+        parts = iter(partial(answer.read, PART_BYTES), b"")
+        total = -(-int(answer.headers.get("Content-Length") or 0) // PART_BYTES)
+        return b"".join(progress(parts, total, "MiB"))

@@ -82,10 +82,11 @@ def note(message: str) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Does what the command line asks for. Raises ConversionError, OSError, ImportError."""
+    """Does what the command line asks for. Raises ConversionError, OSError."""
     from mnv2.convert.checkpoint import load_checkpoint
     from mnv2.convert.conversion import check_output, find_labels, write_network
     from mnv2.convert.fold import FoldError
+    from mnv2.convert.labels import IMAGENET_CLASSES
 
     resize = options.resize
     if options.checkpoint is None:
@@ -104,8 +105,7 @@ def run(options: argparse.Namespace) -> None:
         recognised = replace(recognised, architecture=settle_outputs(recognised.architecture, options.output_activation))
         labels = find_labels(options.labels, recognised.architecture)
         if labels is None and recognised.architecture.outputs == 1000:
-            note("no labels: torchvision 0.13 or later, which has the names of ImageNet's classes, cannot be imported; "
-                 "use --labels FILE")
+            note(f"no labels: there is no {IMAGENET_CLASSES}, which has the names of ImageNet's classes; use --labels FILE")
         converted = write_network(options.output, checkpoint.tensors, recognised, preprocessing, labels, source,
                                   checkpoint.sha256)
     except (FoldError, HeadError, LayoutError) as error:
@@ -132,15 +132,13 @@ def report(converted: Converted, source: str, options: argparse.Namespace) -> No
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     options = parse_arguments(arguments)
     if arguments is None:
-        need("numpy", "torch")
+        need("numpy")
     try:
         run(options)
     except ConversionError as error:
         note(str(error))
     except OSError as error:
         note(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error))
-    except ImportError as error:
-        note(f"{error}; install python3-torch, or choose an interpreter that has torch")
     else:
         return 0
     return 1

@@ -1,8 +1,7 @@
 """Reads what torch.save wrote without torch.load: only tensors and plain values. Every other class is refused by name, or
 an inert object stands in for it.
 
-torch.load(weights_only=True) is not everywhere (torch before 1.13), and where it is, not always enough: 1.13 stops at a
-float. Nor can torch.load be handed an unpickler: 1.13 ignores its pickle_module and would run whatever the file says.
+It takes no PyTorch, which is a gigabyte on the disk, and reads the same whichever version there is.
 """
 
 from __future__ import annotations
@@ -23,7 +22,11 @@ LEGACY_PROTOCOL = 1001
 # The classes of storages that hold numbers; a bfloat16 is the upper half of a float32.
 STORAGES = {"FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", "BFloat16Storage": "<u2",
             "ByteStorage": "<u1", "CharStorage": "<i1", "ShortStorage": "<i2", "IntStorage": "<i4",
-            "LongStorage": "<i8", "BoolStorage": "|b1"}
+            "LongStorage": "<i8", "BoolStorage": "|b1", "ComplexFloatStorage": "<c8", "ComplexDoubleStorage": "<c16"}
+TORCH_NAMES = {"FloatStorage": "float32", "DoubleStorage": "float64", "HalfStorage": "float16", "BFloat16Storage": "bfloat16",
+               "ByteStorage": "uint8", "CharStorage": "int8", "ShortStorage": "int16", "IntStorage": "int32",
+               "LongStorage": "int64", "BoolStorage": "bool", "ComplexFloatStorage": "complex64",
+               "ComplexDoubleStorage": "complex128"}
 
 
 class RefusedError(Exception):
@@ -61,11 +64,13 @@ class TensorView:
     shape: tuple[int, ...]
     stride: tuple[int, ...]
 
+    @property
+    def dtype(self) -> str:
+        """PyTorch's name of it."""
+        return f"torch.{TORCH_NAMES[self.storage.kind.name]}"
+
     def array(self, max_values: int) -> np.ndarray:
         """A copy of the values. Raises RefusedError when they reach over the storage or are more than `max_values`."""
-        numbers = (self.offset, *self.shape, *self.stride)
-        if len(self.shape) != len(self.stride) or not all(type(n) is int and n >= 0 for n in numbers):
-            raise RefusedError(f"a tensor of shape {self.shape} and stride {self.stride}")
         data = self.storage.data
         if data is None:
             raise RefusedError("a tensor without values")
@@ -96,14 +101,32 @@ class Inert(dict):
     __hash__ = object.__hash__  # as an element of a set or a key
 
 
-class _Namespace:
-    """Stands for argparse.Namespace, which training scripts save beside the weights."""
+@dataclass(frozen=True)
+class UnusableTensor:
+    """A tensor that is no dense one: `kind` is the name of its layout."""
+
+    kind: str
+
+
+def _rebuild_sparse(layout: str, *_: Any) -> UnusableTensor:
+    return UnusableTensor(layout)
+
+
+def _get_layout(name: str) -> str:
+    return str(name)
+
+
+def _rebuild_from_type(rebuild: Any, _type: Any, arguments: tuple[Any, ...], _state: Any) -> Any:
+    return rebuild(*arguments)
 
 
 def _rebuild_tensor(storage: Storage, offset: int, shape: tuple[int, ...], stride: tuple[int, ...],
                     *_: Any) -> TensorView:
     if not isinstance(storage, Storage):
         raise RefusedError("a tensor without a storage")
+    numbers = (offset, *shape, *stride)
+    if len(shape) != len(stride) or not all(type(n) is int and n >= 0 for n in numbers):
+        raise RefusedError(f"a tensor of shape {shape} and stride {stride}")
     return TensorView(storage, offset, tuple(shape), tuple(stride))
 
 
@@ -113,11 +136,20 @@ def _rebuild_parameter(tensor: TensorView, *_: Any) -> TensorView:
 
 ALLOWED: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): OrderedDict,
-    ("argparse", "Namespace"): _Namespace,
+    ("collections", "Counter"): Inert,
+    ("argparse", "Namespace"): Inert,
     ("torch", "Size"): tuple,
+    ("torch", "device"): Inert,
+    ("torch", "Tensor"): Inert,
+    ("torch.nn.parameter", "Parameter"): Inert,
+    **{("torch", name): Inert() for name in TORCH_NAMES.values()},
     ("torch._utils", "_rebuild_tensor"): _rebuild_tensor,
     ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
     ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
+    ("torch._utils", "_rebuild_parameter_with_state"): _rebuild_parameter,
+    ("torch._tensor", "_rebuild_from_type_v2"): _rebuild_from_type,
+    ("torch._utils", "_rebuild_sparse_tensor"): _rebuild_sparse,
+    ("torch.serialization", "_get_layout"): _get_layout,
     **{("torch", name): StorageType(name) for name in STORAGES},
 }
 
