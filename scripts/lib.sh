@@ -64,20 +64,69 @@ as_root() {
   fi
 }
 
-# install_packages PACKAGE...: through apt, only those that are missing.
-install_packages() {
-  local package missing=()
+# missing_packages PACKAGE...: those that are not installed, one a line.
+missing_packages() {
+  local package
   for package in "$@"; do
     # The status is "install ok installed", once for each architecture that the package is known for.
-    [[ $(dpkg-query -W -f='${Status}\n' "$package" 2>/dev/null) == *"install ok installed"* ]] || missing+=("$package")
+    [[ $(dpkg-query -W -f='${Status}\n' "$package" 2>/dev/null) == *"install ok installed"* ]] || echo "$package"
   done
+}
+
+# install_packages PACKAGE...: through apt, only those that are missing, and nothing that is merely recommended.
+install_packages() {
+  local missing=()
+  mapfile -t missing < <(missing_packages "$@")
   ((${#missing[@]})) || return 0
   command -v apt-get >/dev/null || die "no apt-get here; install what these Debian packages hold: ${missing[*]}"
   [[ $(id -u) == 0 ]] || command -v sudo >/dev/null || die "neither root nor sudo to install: ${missing[*]}"
   say "Installing ${missing[*]}"
-  local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300)
+  apt=(apt-get -qq --no-install-recommends -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300)
   quietly as_root "${apt[@]}" update
-  quietly as_root "${apt[@]}" install -y --no-install-recommends "${missing[@]}"
+  say "$(describe_cost "${missing[@]}")"
+  local log
+  log=$(mktemp)
+  if ! as_root env DEBIAN_FRONTEND=noninteractive "${apt[@]}" -o APT::Status-Fd=1 install -y "${missing[@]}" \
+    2>&1 </dev/null | show_progress "$log"; then
+    cat "$log" >&2
+    rm -f "$log"
+    die "failed: apt-get install ${missing[*]}"
+  fi
+  rm -f "$log"
+}
+
+# describe_cost PACKAGE...: what it takes to install these. From lists that all versions of apt print alike.
+describe_cost() {
+  local plan=() kilobytes bytes
+  # A line is "Inst NAME [OLD VERSION] (VERSION ORIGIN [ARCHITECTURE])".
+  mapfile -t plan < <("${apt[@]}" --simulate install "$@" 2>/dev/null | sed -nE 's/^Inst (\S+)( \[[^]]*\])? \((\S+).*/\1=\3/p')
+  bytes=$("${apt[@]}" --print-uris -y install "$@" 2>/dev/null | awk '/^'\''/ { sum += $3 } END { print sum + 0 }')
+  kilobytes=$(apt-cache show "${plan[@]}" 2>/dev/null | awk '/^Installed-Size:/ { sum += $2 } END { print sum + 0 }')
+  echo "That is ${#plan[@]} packages: $((bytes / 1000000)) MB to download, $((kilobytes / 1000)) MB on the disk"
+}
+
+# show_progress LOG: reads what apt says (APT::Status-Fd) and shows how far it is, on a terminal in one line, else in a
+# line for every fifth. All else goes into LOG.
+show_progress() {
+  local log=$1 line stage percent last=''
+  while IFS= read -r line; do
+    case $line in
+      dlstatus:*) stage=downloading ;;
+      pmstatus:*) stage=unpacking ;;
+      *) printf '%s\n' "$line" >>"$log" && continue ;;
+    esac
+    [[ $line =~ :([0-9]+)\.[0-9]+: ]] || continue
+    percent=${BASH_REMATCH[1]}
+    [[ -t 2 ]] || percent=$((percent / 20 * 20))
+    [[ $stage$percent != "$last" ]] || continue
+    last=$stage$percent
+    if [[ -t 2 ]]; then
+      printf '\r==> apt: %s, %d %%\033[K' "$stage" "$percent" >&2
+    else
+      say "apt: $stage, $percent %"
+    fi
+  done
+  [[ -z $last || ! -t 2 ]] || echo >&2
 }
 
 # The interpreter for all Python code: $PYTHON, else the system's, where Debian's python3-torch lives.
@@ -102,12 +151,38 @@ need_modules() {
   install_packages "${packages[@]}"
 }
 
+# Which OpenCV decodes images: build_opencv.sh's, or the distribution's, which loads 140 libraries, one of which starts a
+# thread of its own in every process.
+use_system_opencv() { [[ ${MNV2_OPENCV:-lean} == system ]]; }
+
+build_packages=(g++ cmake ninja-build libjpeg-dev libpng-dev libcli11-dev nlohmann-json3-dev libspdlog-dev)
+case ${MNV2_OPENCV:-lean} in
+  lean) build_packages+=(zlib1g-dev xz-utils patch) ;;
+  system) build_packages+=(libopencv-dev) ;;
+  *) usage_error "MNV2_OPENCV=$MNV2_OPENCV, expected lean or system" ;;
+esac
+
+# need_opencv: builds the lean OpenCV in build/opencv where it is wanted and missing. Sets opencv_options, for cmake.
+need_opencv() {
+  local config
+  if use_system_opencv; then
+    config=$(dpkg -L libopencv-dev | sed -n 's:/OpenCVConfig\.cmake$::p')
+  else
+    config=$(find "$root/build/opencv" -name OpenCVConfig.cmake -printf '%h\n' -quit 2>/dev/null) || true
+    [[ -n $config ]] || config=$("$root/scripts/build_opencv.sh")
+  fi
+  [[ -n $config ]] || die "no OpenCVConfig.cmake in libopencv-dev"
+  # shellcheck disable=SC2034  # used by the scripts that source this
+  opencv_options=(-DOpenCV_DIR="$config")
+}
+
+# What the tests of the engine and the program need at least.
 # shellcheck disable=SC2034  # used by the scripts that source this
-build_packages=(g++ cmake ninja-build libopencv-dev libjpeg-dev libpng-dev libcli11-dev nlohmann-json3-dev libspdlog-dev)
+unit_test_packages=(catch2 python3)
 
 # What tests look at the program with: other programs that start it, readers of its manual, a browser for its report.
 # shellcheck disable=SC2034  # used by the scripts that source this
-test_packages=(catch2 pkg-config parallel slurm-wlm man-db groff mandoc chromium)
+test_packages=("${unit_test_packages[@]}" pkg-config parallel slurm-wlm man-db groff mandoc chromium)
 
 # What draws figures (scripts/make_figures.py): the modules for the system's interpreter, the programs, the fonts.
 # shellcheck disable=SC2034  # used by the scripts that source this
@@ -120,8 +195,22 @@ figure_packages=(graphviz zint fonts-dejavu-core fonts-liberation fonts-open-san
 # shellcheck disable=SC2034  # used by the scripts that source this
 converter_modules=(python3-h5py python3-onnx python3-flatbuffers)
 
-# shellcheck disable=SC2034  # used by the scripts that source this
-fuzz_packages=(clang-16 libclang-rt-16-dev)
+# newest_clang: the largest N of which there is clang++-N, installed or in apt's lists; nothing where there is none.
+newest_clang() {
+  {
+    compgen -c clang++- || true
+    apt-cache pkgnames clang- 2>/dev/null || true
+  } | sed -nE 's/^clang(\+\+)?-([0-9]+)$/\2/p' | sort -n | tail -n 1
+}
+
+# fuzz_packages N: what clang N and its libFuzzer are in. Ubuntu 22.04 has the latter in a package of another name.
+fuzz_packages() {
+  local name
+  echo "clang-$1"
+  for name in "libclang-rt-$1-dev" "libclang-common-$1-dev"; do
+    apt-cache show "$name" >/dev/null 2>&1 && echo "$name" && return
+  done
+}
 
 # configure DIR [CMAKE OPTION...]
 configure() {

@@ -15,11 +15,14 @@ The weights are, in this order: --checkpoint FILE or --weights NAME, \$MNV2_CHEC
 if it is there, a model file made before, torchvision's download (IMAGENET1K_V1). Where that cannot be reached, the model
 that comes with the program serves, models/figure-kinds.safetensors: it tells kinds of figures and pages.
 
+Images are decoded by an OpenCV of three modules, which is built once, from the distribution's source package, in
+build/opencv (scripts/build_opencv.sh). MNV2_OPENCV=system takes the distribution's own packages instead.
+
   --checkpoint FILE   a PyTorch state_dict of torchvision's mobilenet_v2
   --weights NAME      download torchvision's IMAGENET1K_V1 or IMAGENET1K_V2
   -h, --help          this text
 
-\$PYTHON chooses an interpreter that has torch (default: /usr/bin/python3, with python3-torch installed when needed).
+\$PYTHON chooses an interpreter that has numpy (default: /usr/bin/python3, with python3-numpy installed when needed).
 EOF
 }
 
@@ -48,7 +51,7 @@ parse_arguments() {
   [[ -z $checkpoint || -z $weights ]] || usage_error "--checkpoint and --weights exclude each other"
 }
 
-# Whether torchvision's weights can be had: asked before a gigabyte of PyTorch is installed for them.
+# Whether torchvision's weights can be had: asked before anything is installed for them.
 can_download() {
   [[ -n ${https_proxy:-}${HTTPS_PROXY:-} ]] || timeout 10 bash -c '</dev/tcp/download.pytorch.org/443' 2>/dev/null
 }
@@ -108,46 +111,57 @@ convert_model() {
     say "Using $model, made from the same weights before"
     return
   fi
-  local options=() names
-  if [[ -n $checkpoint ]]; then
-    options=(--checkpoint "$checkpoint")
-    names=$(dirname "$checkpoint")/imagenet_categories.txt
-    if [[ $checkpoint -ef $root/../shared/weights/mobilenet_v2.pth && -f $names ]]; then
-      options+=(--labels "$names")  # so that it needs no torchvision, whose names they are
-    fi
-  else
-    options=(--weights "$weights")
-    install_packages ca-certificates
-  fi
-  need_modules numpy=python3-numpy torch=python3-torch
-  [[ " ${options[*]} " == *" --labels "* ]] || need_modules torchvision=python3-torchvision
+  local options=(--weights "$weights")
+  [[ -z $checkpoint ]] || options=(--checkpoint "$checkpoint")
+  need_modules numpy=python3-numpy
   say "Converting ${checkpoint:-"$weights"} to $model"
   "$python" "$root/scripts/convert_torchvision.py" "${options[@]}" --output "$model" </dev/null
+}
+
+describe_steps() {
+  local build="downloads OpenCV's source (78 MB), builds what is needed of it and the program ($((1 + 6 / jobs)) minutes or so)"
+  ! use_system_opencv || build="builds the program ($((1 + 3 / jobs)) minutes or so)"
+  echo "installs what is missing, $build${weights:+, downloads 14 MB of weights}"
+}
+
+# All that will be installed, so that apt runs once and its cost is said once.
+install_all() {
+  local packages=("${build_packages[@]}")
+  if [[ -z ${PYTHON:-} ]]; then
+    packages+=(python3)
+    [[ -z $checkpoint$weights ]] || packages+=(python3-numpy)
+  fi
+  [[ -z $weights ]] || packages+=(ca-certificates)
+  install_packages "${packages[@]}"
+}
+
+draw_sample() {
+  [[ -f $root/build/sample.png ]] || "$python" "$root/scripts/draw_sample.py" "$root/build/sample.png" </dev/null
 }
 
 main() {
   parse_arguments "$@"
   model=$root/models/mobilenet_v2.safetensors
   choose_weights
-  install_packages "${build_packages[@]}"
+  [[ -x $root/build/mnv2-classify ]] || say "The first time this takes minutes: it $(describe_steps)"
+  install_all
   choose_python
+  need_opencv
 
   say "Building build/mnv2-classify (Release)"
-  local options=(-DCMAKE_BUILD_TYPE=Release)
+  local options=(-DCMAKE_BUILD_TYPE=Release "${opencv_options[@]}")
   # A cache alone proves nothing: a configuration that failed or was stopped leaves one.
   [[ -f $root/build/build.ninja || -f $root/build/Makefile ]] || options+=(-DMNV2_BUILD_TESTS=OFF)
   configure "$root/build" "${options[@]}"
   build "$root/build" --target mnv2-classify docs  # what cmake --install and the manual in build/share need
   make_model
 
-  if ((${#images[@]} == 0)) && [[ -n $own_model ]]; then
-    images=("$root/models/samples")
-    [[ ! . -ef $root ]] || images=(models/samples)
-  elif ((${#images[@]} == 0)); then
-    images=("$root/build/sample.png")
-    [[ ! . -ef $root ]] || images=(build/sample.png)
-    say "Drawing a sample picture"
-    "$python" "$root/scripts/draw_sample.py" "${images[0]}" </dev/null
+  draw_sample  # also where images are given: the README's examples are about this one
+  if ((${#images[@]} == 0)); then
+    local sample=build/sample.png
+    [[ -z $own_model ]] || sample=models/samples
+    images=("$root/$sample")
+    [[ ! . -ef $root ]] || images=("$sample")
   fi
   say "Classifying: build/mnv2-classify ${images[*]}"
   exec "$root/build/mnv2-classify" --model "$model" -- "${images[@]}"

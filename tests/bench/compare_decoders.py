@@ -1,6 +1,6 @@
 """Decodes the same photos with two builds of decode_tool, in turn, and compares pixels and CPU time.
 
-  tests/bench/compare_decoders.py BUILD_A BUILD_B PHOTO_OR_FOLDER...     e.g. build build-lean ../shared/images/dev
+  tests/bench/compare_decoders.py BUILD_A BUILD_B PHOTO_OR_FOLDER...     e.g. build-system build ../shared/images/dev
 
 Time is the tool's own: reading and decoding, without start and output. Exit status 1 when any pixel differs.
 """

@@ -3,6 +3,7 @@
 MNV2_SHARE names the folder that the build has put them into.
 """
 
+import gzip
 import os
 import pathlib
 import pty
@@ -18,6 +19,7 @@ from support.cli import TIMEOUT, Case
 from support.readme import code_block
 
 SHARE = pathlib.Path(os.environ["MNV2_SHARE"])
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 MAN_PAGE = SHARE / "man/man1/mnv2-classify.1"
 BASH = SHARE / "bash-completion/completions/mnv2-classify"
 ZSH = SHARE / "zsh/site-functions"
@@ -77,8 +79,15 @@ class Installed(Case):
     def test_everything_is_where_it_is_looked_for(self):
         subprocess.run(["cmake", "--install", str(SHARE.parent), "--prefix", str(self.folder / "usr"), "--component", "program"],
                        check=True, stdout=subprocess.DEVNULL, timeout=TIMEOUT)
-        for page in (MAN_PAGE, BASH, ZSH / "_mnv2-classify", FISH):
-            self.assertEqual((self.folder / "usr/share" / page.relative_to(SHARE)).read_bytes(), page.read_bytes())
+        installed = self.folder / "usr/share"
+        for page in (BASH, ZSH / "_mnv2-classify", FISH):
+            self.assertEqual((installed / page.relative_to(SHARE)).read_bytes(), page.read_bytes())
+        for name, source in ((f"{MAN_PAGE.relative_to(SHARE)}.gz", MAN_PAGE),
+                             ("doc/mnv2-classify/changelog.gz", ROOT / "src/package/changelog")):
+            self.assertEqual(gzip.decompress((installed / name).read_bytes()), source.read_bytes())
+        text = (installed / "doc/mnv2-classify/copyright").read_text()
+        for word in ("OpenCV", "SoftFloat", "CLI11", "nlohmann", "spdlog", "fmt", "Apache-2.0", "BSD-3-Clause", "Expat"):
+            self.assertIn(word, text)
 
 
 class Shell:

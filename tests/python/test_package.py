@@ -85,7 +85,8 @@ class Packages(unittest.TestCase):
     def test_contents(self) -> None:
         names = {str(path.relative_to(self.unpacked())) for path in self.unpacked().rglob("*") if path.is_file()}
         expected = {"bin/mnv2-classify", "share/mnv2-classify/figure-kinds.safetensors",
-                    "share/doc/mnv2-classify/README.md", "share/man/man1/mnv2-classify.1",
+                    "share/doc/mnv2-classify/README.md", "share/man/man1/mnv2-classify.1.gz",
+                    "share/doc/mnv2-classify/copyright", "share/doc/mnv2-classify/changelog.gz",
                     "share/bash-completion/completions/mnv2-classify",
                     "share/zsh/site-functions/_mnv2-classify", "share/fish/vendor_completions.d/mnv2-classify.fish"}
         self.assertEqual({f"usr/{name}" for name in expected} - names, set())
@@ -103,6 +104,8 @@ class Packages(unittest.TestCase):
         packages = {part.split()[0] for part in fields["Depends"].split(", ")}
         self.assertEqual({re.sub(r"\d.*", "", name) for name in packages}, {"libc", "libgcc-s", "libjpeg", "libpng", "libstdc++"})
         self.assertIn("(>= ", fields["Depends"])
+        system = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line)
+        self.assertIn(f"This package is built for {system['PRETTY_NAME'].strip(chr(34))}.", run("dpkg-deb", "--field", self.deb).stdout)
 
     def test_libraries(self) -> None:
         listed = run("ldd", self.unpacked() / "usr/bin/mnv2-classify").stdout.splitlines()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,8 +33,8 @@ class ShellScripts(unittest.TestCase):
                 self.assertTrue(os.access(script, os.X_OK), f"{script} is not executable")
 
     def test_help(self) -> None:
-        for script in ("quickstart.sh", "test.sh", "check.sh", "test_aarch64.sh", "test_lean.sh", "build_opencv.sh",
-                       "package.sh"):
+        for script in ("quickstart.sh", "test.sh", "check.sh", "test_aarch64.sh", "test_release.sh", "test_fresh.sh",
+                       "build_opencv.sh", "package.sh"):
             for option in ("-h", "--help"):
                 result = run(SCRIPTS / script, option)
                 self.assertEqual((result.returncode, result.stderr), (0, ""))
@@ -71,7 +72,7 @@ class CtestOptions(unittest.TestCase):
             tool.write_text("#!/bin/sh\necho install ok installed\n")
             tool.chmod(0o755)
             environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "PYTHON": "/nowhere/python"}
-            for script in ("test.sh", "test_lean.sh", "test_aarch64.sh"):
+            for script in ("test.sh", "test_release.sh", "test_aarch64.sh"):
                 for arguments, message in self.REFUSED:
                     result = run(SCRIPTS / script, *arguments, env=environment)
                     self.assertEqual((result.returncode, result.stdout, result.stderr),
@@ -147,7 +148,7 @@ class Interpreter(unittest.TestCase):
 
     def test_none_has_them(self) -> None:
         bare = self.bare_python()
-        for script, package, *arguments in (("convert_torchvision.py", "python3-torch", "--output", "x"),
+        for script, package, *arguments in (("convert_torchvision.py", "python3-numpy", "--output", "x"),
                                             ("check_agreement.py", "python3-pil", "x.jpg"),
                                             ("train.py", "python3-matplotlib", "a", "b"),
                                             ("make_figures.py", "python3-qrcode", "x")):
@@ -178,7 +179,9 @@ class Quickstart(unittest.TestCase):
         shutil.copytree(SCRIPTS, self.root / "scripts")
         (self.root / "models").mkdir()
         (self.root / "models/mobilenet_v2.safetensors").touch()
-        (self.root / "build").mkdir()
+        self.opencv = self.root / "build/opencv/lib/cmake/opencv4"
+        self.opencv.mkdir(parents=True)
+        (self.opencv / "OpenCVConfig.cmake").touch()
         self.write_tool("cmake", 'echo "$@" >>"$ROOT/calls"')
         self.write_tool("dpkg-query", "echo install ok installed")
         program = self.root / "build/mnv2-classify"
@@ -204,6 +207,7 @@ class Quickstart(unittest.TestCase):
         configure, build = self.quickstart()
         self.assertIn("-DCMAKE_BUILD_TYPE=Release", configure)
         self.assertIn("-DMNV2_BUILD_TESTS=OFF", configure)
+        self.assertIn(f"-DOpenCV_DIR={self.opencv}", configure)
         self.assertIn(f"--build {self.root}/build", build)
         self.assertTrue(build.endswith(" --target mnv2-classify docs"), build)  # all that cmake --install wants
 
@@ -217,6 +221,128 @@ class Quickstart(unittest.TestCase):
         configure, _ = self.quickstart()
         self.assertIn("-DCMAKE_BUILD_TYPE=Release", configure)
         self.assertNotIn("MNV2_BUILD_TESTS", configure)
+
+
+class Packages(unittest.TestCase):
+    """What lib.sh does with apt's lists: here tools that print what apt prints, of Debian 12 and 13."""
+
+    PLAN = """Inst liba1 (1.2-3 Debian:12.5/stable [amd64])
+Inst b [0.9] (1:2.0+x~1 Debian:12.5/stable [amd64]) []
+Conf liba1 (1.2-3 Debian:12.5/stable [amd64])
+"""
+    URIS = """'http://a/pool/liba1_1.2-3_amd64.deb' liba1_1.2-3_amd64.deb 1500000 SHA256:00
+'http://a/pool/b_1%3a2.0+x~1_amd64.deb' b_1%3a2.0+x~1_amd64.deb 2600000 SHA256:00
+"""
+    STATUS = """Reading lists
+dlstatus:1:0.0000:Retrieving file 1 of 2
+dlstatus:1:19.9:Retrieving file 1 of 2
+dlstatus:2:100.0:Retrieving file 2 of 2
+pmstatus:dpkg-exec:0.0000:Running dpkg
+Selecting previously unselected package liba1.
+pmstatus:liba1:amd64:55.5:Installing liba1 (amd64)
+"""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        for name, text in (("plan", self.PLAN), ("uris", self.URIS), ("status", self.STATUS)):
+            (self.folder / name).write_text(text)
+        self.write_tool("apt-get", """echo "$@" >>"$FAKE/calls"
+case $* in
+  *--simulate*) cat "$FAKE/plan" ;; *--print-uris*) cat "$FAKE/uris" ;; *Status-Fd*) cat "$FAKE/status"; exit "$STATUS" ;;
+esac""")
+        # Of the packages' descriptions apt-cache prints those that are asked for.
+        self.write_tool("apt-cache", """shift
+for package; do case $package in
+  liba1=1.2-3) echo "Installed-Size: 4000" ;; b=1:2.0+x~1) echo "Installed-Size: 7000" ;; *) exit 100 ;;
+esac; done""")
+        self.write_tool("dpkg-query", "exit 1")
+        self.write_tool("sudo", 'exec "$@"')
+
+    def write_tool(self, name: str, command: str) -> None:
+        tool = self.folder / name
+        tool.write_text(f"#!/bin/sh\n{command}\n")
+        tool.chmod(0o755)
+
+    def lib(self, command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return run("bash", "-euo", "pipefail", "-c", f'source "$0"; {command}', SCRIPTS / "lib.sh",
+                   env={**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}", "FAKE": str(self.folder), "STATUS": "0",
+                        **environment})
+
+    def test_cost_and_progress(self) -> None:
+        result = self.lib("install_packages liba1 b")
+        self.assertEqual((result.returncode, result.stdout), (0, ""), result.stderr)
+        self.assertEqual(result.stderr.splitlines(), [
+            "==> Installing liba1 b", "==> That is 2 packages: 4 MB to download, 11 MB on the disk",
+            "==> apt: downloading, 0 %", "==> apt: downloading, 100 %", "==> apt: unpacking, 0 %", "==> apt: unpacking, 40 %"])
+        calls = (self.folder / "calls").read_text()
+        self.assertNotIn("install", [line for line in calls.splitlines() if "--no-install-recommends" not in line])
+
+    def test_failure_shows_what_apt_said(self) -> None:
+        result = self.lib("install_packages liba1 b; echo went on", STATUS="100")
+        self.assertEqual((result.returncode, result.stdout), (1, ""))
+        self.assertIn("Selecting previously unselected package liba1.\n", result.stderr)
+        self.assertTrue(result.stderr.endswith(": failed: apt-get install liba1 b\n"), result.stderr)
+
+    def test_newest_clang(self) -> None:
+        self.write_tool("apt-cache", "printf '%s\\n' clang-9 clang-16 clang-tidy-19 clang-16-doc clang-format-20 clang-")
+        self.assertEqual(self.lib("newest_clang", PATH=f"{self.folder}:/usr/bin").stdout, "16\n")
+        self.write_tool("clang++-99", "")
+        self.assertEqual(self.lib("newest_clang").stdout, "99\n")
+
+    def test_which_opencv(self) -> None:
+        for value, packages in (("system", " libopencv-dev\n"), ("lean", " zlib1g-dev xz-utils patch\n")):
+            result = self.lib('echo "${build_packages[*]}"', MNV2_OPENCV=value)
+            self.assertTrue(result.stdout.endswith(packages), result.stdout)
+        result = self.lib("true", MNV2_OPENCV="other")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("MNV2_OPENCV=other, expected lean or system", result.stderr)
+
+
+class FreshRoot(unittest.TestCase):
+    """The refusals of test_fresh.sh; what it does, continuous integration shows."""
+
+    def test_wrong_arguments(self) -> None:
+        for arguments, status, message in ((["--nope"], 2, "unknown option --nope"), (["--shared"], 2, "--shared needs a value"),
+                                           (["--shared", "/nowhere", "trixie", "true"], 1, "/nowhere: no such folder")):
+            result = run(SCRIPTS / "test_fresh.sh", *arguments)
+            self.assertEqual((result.returncode, result.stdout), (status, ""))
+            self.assertTrue(result.stderr.startswith(f"test_fresh.sh: {message}"), result.stderr)
+
+    def start(self, mmdebstrap: str) -> tuple[subprocess.Popen[str], Path]:
+        """The script with a stand-in for mmdebstrap, and the folder for temporary files."""
+        if os.geteuid() != 0:
+            self.skipTest("SKIPPED: mmdebstrap is started by root alone")
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        tools, temporary = Path(folder.name) / "bin", Path(folder.name) / "tmp"
+        for path in (tools, temporary):
+            path.mkdir()
+        for tool, command in (("dpkg-query", "echo install ok installed"), ("mmdebstrap", mmdebstrap)):
+            (tools / tool).write_text(f"#!/bin/bash\n{command}\n")
+            (tools / tool).chmod(0o755)
+        environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "TMPDIR": str(temporary)}
+        return subprocess.Popen([str(SCRIPTS / "test_fresh.sh"), "trixie", "true"], env=environment, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True), temporary
+
+    def test_no_root_to_be_had(self) -> None:
+        process, temporary = self.start("echo no mirror >&2; exit 1")
+        out, err = process.communicate(timeout=60)
+        self.assertEqual((process.returncode, out), (1, ""))
+        self.assertTrue(err.endswith("no mirror\ntest_fresh.sh: no root of trixie can be made\n"), err)
+        self.assertEqual(list(temporary.iterdir()), [])
+
+    def test_stopped(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            process, temporary = self.start('mkdir -p "${@: -2:1}/etc"; echo made >&2; sleep 600')
+            assert process.stderr is not None
+            while "made" not in process.stderr.readline():
+                self.assertIsNone(process.poll())
+            process.send_signal(number)
+            process.communicate(timeout=60)
+            self.assertEqual(process.returncode, 128 + number)
+            self.assertEqual(list(temporary.iterdir()), [])
 
 
 class SamplePicture(unittest.TestCase):
