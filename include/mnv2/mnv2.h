@@ -85,6 +85,11 @@ MNV2_API void mnv2_model_free(mnv2_model* model) MNV2_NOEXCEPT;
 /// How many classes the network tells apart; 0 when it has only an embedding, and for NULL.
 MNV2_API int mnv2_model_num_classes(const mnv2_model* model) MNV2_NOEXCEPT;
 
+/// What the predictions are: "softmax": an image is of one class. "sigmoid": each class is there or not, whatever the others
+/// are; of a network with one output there are two classes, it and its absence, which comes first. "none": scores. Lives
+/// forever. NULL for NULL and for a model without classes.
+MNV2_API const char* mnv2_model_output_activation(const mnv2_model* model) MNV2_NOEXCEPT;
+
 /// The name of class `index`, in UTF-8; NULL when the file has no labels, for an index outside 0 to
 /// mnv2_model_num_classes() - 1, and without a model. Lives as long as the model.
 MNV2_API const char* mnv2_model_label(const mnv2_model* model, int index) MNV2_NOEXCEPT;
@@ -126,8 +131,10 @@ typedef struct mnv2_image {
 
 /// A class and how probable it is.
 typedef struct mnv2_prediction {
-  int index;          ///< 0 to mnv2_model_num_classes() - 1.
-  float probability;  ///< 0 to 1; those of all classes add up to 1.
+  int index;  ///< 0 to mnv2_model_num_classes() - 1.
+  /// 0 to 1. With the output activation "softmax" and of a binary model those of all classes add up to 1; with "none" it
+  /// is no probability but a score, any number.
+  float probability;
 } mnv2_prediction;
 
 /// Classifies one image: resizes, crops and normalises it, bit for bit as Pillow does or to 1e-6 in floats, and runs

@@ -76,18 +76,35 @@ struct Block {
   bool operator==(const Block&) const = default;
 };
 
-/// The layers of a network in the order of Sandler et al. 2018, Table 2: stem, blocks, head, global average pooling,
-/// classifier.
+/// What the outputs of the last layer mean.
+enum class OutputActivation {
+  softmax,  ///< An image is of one class: the probabilities of all add up to 1.
+  sigmoid,  ///< One output is two classes, of which the second one is it; several are independent labels.
+  none,     ///< Scores as they are, no probabilities.
+};
+
+/// "softmax", "sigmoid" or "none", as in the model file.
+MNV2_API std::string_view output_activation_name(OutputActivation activation) noexcept;
+
+/// The layers of a network in the order of Sandler et al. 2018, Table 2: stem, blocks, head, global average pooling, and
+/// fully connected layers, of which the table has one.
 struct Architecture {
   std::string name;  // e.g. "mobilenet_v2"
   Padding padding = Padding::symmetric;
   Layer stem;
-  std::vector<Block> blocks;        // at least one
-  std::optional<Layer> head;        // absent: the last block's output is pooled, as in MobileNetV1
-  std::optional<Layer> classifier;  // absent: the network has no classes, its output is the embedding
+  std::vector<Block> blocks;  // at least one
+  std::optional<Layer> head;  // absent: the last block's output is pooled, as in MobileNetV1
+  /// The classifier: fully connected layers in order, of which the last one gives the outputs. Empty: the network has no
+  /// classes, its output is the embedding.
+  std::vector<Layer> dense;
+  OutputActivation output_activation = OutputActivation::softmax;
 
+  /// How many numbers the network gives besides the embedding.
+  int num_outputs() const { return dense.empty() ? 0 : dense.back().out_c; }
+  /// Whether the one output is the probability of the second of two classes.
+  bool is_binary() const { return output_activation == OutputActivation::sigmoid && num_outputs() == 1; }
   /// 0 without a classifier.
-  int num_classes() const { return classifier ? classifier->out_c : 0; }
+  int num_classes() const { return is_binary() ? 2 : num_outputs(); }
   /// How many numbers the pooling gives.
   int embedding_size() const { return head ? head->out_c : blocks.back().project.out_c; }
   /// All layers in order of execution; they live as long as this.
@@ -171,7 +188,8 @@ class MNV2_API Model {
   const Architecture& architecture() const;
   /// What the network was trained with.
   const Preprocessing& preprocessing() const;
-  /// One label per class, or empty when the file has none; always empty without a classifier.
+  /// One label per class, or empty when the file has none; always empty without a classifier. Of a binary architecture the
+  /// first one is of what the output denies.
   const std::vector<std::string>& labels() const;
   /// Where the weights came from, as the converter wrote it, e.g. "torchvision MobileNet_V2_Weights.IMAGENET1K_V1".
   const std::string& source() const;

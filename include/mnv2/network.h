@@ -43,7 +43,9 @@ class MNV2_API Network {
   /// Pixels of the input.
   int input_h() const;
   int input_w() const;
-  /// 0 when the model has no classifier: then the embedding is the network's output.
+  /// How many numbers forward() gives; 0 when the model has no classifier: then the embedding is the network's output.
+  int num_outputs() const;
+  /// How many classes they tell apart: as many, but two by one output with a sigmoid.
   int num_classes() const;
   /// How many features the pooling gives.
   int embedding_size() const;
@@ -52,8 +54,8 @@ class MNV2_API Network {
 
   /// Runs the network on `workspace.input()`. Workspace::embedding() has the features then.
   /// The result does not depend on the number of threads of `workspace`, to the last bit.
-  /// @param logits [num_classes], written, not part of the workspace; empty when the model has no classifier. The
-  /// scores before softmax; not finite when sums of huge weights are not.
+  /// @param logits [num_outputs], written, not part of the workspace; empty when the model has no classifier. The
+  /// scores before the output activation (activate()); not finite when sums of huge weights are not.
   /// @throws Error{invalid_argument} when `logits` has another size (asking a model without classifier for classes) or
   /// `workspace` belongs to another network.
   void forward(Workspace& workspace, std::span<float> logits) const;
@@ -98,7 +100,15 @@ class MNV2_API Workspace {
 /// finite numbers.
 MNV2_API void softmax(std::span<const float> logits, std::span<float> probabilities);
 
-/// A class and its probability.
+/// What `architecture` makes of the outputs of its network: softmax(); with a sigmoid 1 / (1 + exp(-logit)) for each, and
+/// before that of a binary one what is missing to 1; or the scores as they are. In double precision, rounded to float.
+/// @param logits [num_outputs], of finite numbers.
+/// @param classes [num_classes], written; may begin where `logits` begins.
+/// @throws Error{invalid_argument} when a span has another size.
+MNV2_API void activate(const Architecture& architecture, std::span<const float> logits,
+                       std::span<float> classes);
+
+/// A class and its probability, or with OutputActivation::none its score.
 struct Prediction {
   int index = 0;
   float probability = 0;

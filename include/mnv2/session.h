@@ -54,8 +54,9 @@ class MNV2_API Session {
 
   const LoadedModel& model() const;
 
-  /// The probabilities of the classes [num_classes], which top_k() sorts; empty for a model without classifier, whose
-  /// output is the embedding. The next image overwrites them. The same as set_image() and run().
+  /// The probabilities (or scores, see OutputActivation) of the classes [num_classes], which top_k() sorts; empty for a
+  /// model without classifier, whose output is the embedding. The next image overwrites them. The same as set_image() and
+  /// run().
   std::span<const float> classify(const ImageView& image);
 
   /// Preprocesses `image`, whose pixels are not needed any more then.

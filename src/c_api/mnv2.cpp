@@ -202,6 +202,11 @@ int mnv2_model_num_classes(const mnv2_model* model) noexcept {
   return model == nullptr ? 0 : model->loaded.network().num_classes();
 }
 
+const char* mnv2_model_output_activation(const mnv2_model* model) noexcept {
+  if (model == nullptr || model->loaded.network().num_outputs() == 0) return nullptr;
+  return mnv2::output_activation_name(model->loaded.model().architecture().output_activation).data();
+}
+
 const char* mnv2_model_label(const mnv2_model* model, int index) noexcept {
   if (model == nullptr || index < 0) return nullptr;
   const std::vector<std::string>& labels = model->loaded.model().labels();

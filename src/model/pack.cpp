@@ -61,10 +61,26 @@ class Packer {
                             outs, floats(step.classifier) + std::size_t(p) * outs * step.channels);
   }
 
-  void pack_classifier_bias() const {
-    if (plan_.tail.classifier == nullptr) return;
-    const std::span<const float> bias = model_.bias(*plan_.tail.classifier);
-    std::copy(bias.begin(), bias.end(), floats(plan_.tail.classifier_bias));
+  void pack(const DensePlan& dense) const {
+    const Layer& layer = *dense.layer;
+    const int outs = kernels::kLinearVectors * plan_.lanes();
+    for (int p = 0; p < dense.panels; ++p)
+      kernels::pack_columns({.weight = model_.weight(layer).data(),
+                             .out_c = layer.out_c,
+                             .row = layer.in_c,
+                             .first_out = p * outs,
+                             .in_c = layer.in_c},
+                            outs, floats(dense.weights) + std::size_t(p) * outs * layer.in_c);
+  }
+
+  /// The biases of the fully connected layers.
+  void pack_dense_biases() const {
+    const auto copy = [&](const Layer& layer, std::size_t offset) {
+      const std::span<const float> bias = model_.bias(layer);
+      std::copy(bias.begin(), bias.end(), floats(offset));
+    };
+    if (plan_.tail.classifier != nullptr) copy(*plan_.tail.classifier, plan_.tail.classifier_bias);
+    for (const DensePlan& dense : plan_.dense) copy(*dense.layer, dense.bias);
   }
 
  private:
@@ -101,10 +117,11 @@ void release(const Model& model, const Block& block) {
   if (model.weight(block.project).size() >= kLarge) ModelMemory::release(model, block.project);
 }
 
-/// What one thread packs at a time: a block, or a step of the tail.
+/// What one thread packs at a time: a block, a step of the tail, or a layer after it.
 struct Piece {
   const BlockPlan* block = nullptr;
   const TailStep* step = nullptr;
+  const DensePlan* dense = nullptr;
   std::size_t weights = 0;  // bytes, about
 };
 
@@ -117,6 +134,8 @@ std::vector<Piece> cut(const NetworkPlan& plan, const Model& model) {
   }
   for (const TailStep& step : plan.tail.steps)
     pieces.push_back({.step = &step, .weights = step.end - step.head.weights});
+  for (const DensePlan& dense : plan.dense)
+    pieces.push_back({.dense = &dense, .weights = sizeof(float) * model.weight(*dense.layer).size()});
   return pieces;
 }
 
@@ -140,7 +159,7 @@ std::vector<std::size_t> share_out(const std::vector<Piece>& pieces, int parts) 
 void pack_weights(const NetworkPlan& plan, const Model& model, ThreadPool& pool, std::byte* arena) {
   const Packer packer(plan, model, arena);
   packer.pack(*plan.stem.layer, plan.stem.panels);
-  packer.pack_classifier_bias();
+  packer.pack_dense_biases();
 
   const std::vector<Piece> pieces = cut(plan, model);
   const int parts = pool.threads() == 1 ? 1 : pool.max_parts();
@@ -148,10 +167,9 @@ void pack_weights(const NetworkPlan& plan, const Model& model, ThreadPool& pool,
   pool.run(parts, [&](int part, int) {
     for (std::size_t i = bounds[part]; i < bounds[part + 1]; ++i) {
       const Piece& piece = pieces[i];
-      if (piece.block == nullptr) {
-        packer.pack(*piece.step);
-        continue;
-      }
+      if (piece.step != nullptr) packer.pack(*piece.step);
+      if (piece.dense != nullptr) packer.pack(*piece.dense);
+      if (piece.block == nullptr) continue;
       packer.pack(*piece.block);
       release(model, *piece.block->block);
     }

@@ -53,7 +53,7 @@ std::vector<LayerShape> layer_shapes(const Architecture& architecture, int input
   }
   if (architecture.head) add(*architecture.head);
   h = w = 1;  // pooled
-  if (architecture.classifier) add(*architecture.classifier);
+  for (const Layer& layer : architecture.dense) add(layer);
   return shapes;
 }
 

@@ -180,10 +180,10 @@ NetworkStatistics foretell_inputs(const Model& model) {
 NetworkStatistics foretell_statistics(const Model& model) {
   const Architecture& architecture = model.architecture();
   NetworkStatistics statistics = foretell_inputs(model);
-  Importance matters(static_cast<std::size_t>(architecture.embedding_size()), 1.0);
-  if (architecture.classifier)
-    matters = backward(model, *architecture.classifier,
-                       Importance(static_cast<std::size_t>(architecture.num_classes()), 1.0));
+  const int outputs = architecture.dense.empty() ? architecture.embedding_size() : architecture.num_outputs();
+  Importance matters(static_cast<std::size_t>(outputs), 1.0);
+  for (std::size_t i = architecture.dense.size(); i-- > 0;)
+    matters = backward(model, architecture.dense[i], matters);
   const auto through = [&](const Layer& layer, LayerStatistics& s) {
     s.input_importance = backward(model, layer, matters);
     s.output_importance = std::exchange(matters, s.input_importance);

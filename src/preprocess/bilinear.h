@@ -14,7 +14,7 @@ namespace mnv2 {
 /// The two neighbours that each pixel of an axis lies between.
 struct Neighbours {
   std::vector<std::int32_t> first;   // [count]
-  std::vector<std::int32_t> second;  // [count], the pixel behind first, or first at the end
+  std::vector<std::int32_t> second;  // [count], the pixel after first, or first at the end
   std::vector<float> weights;        // [count], of second
 };
 

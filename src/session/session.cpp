@@ -40,7 +40,7 @@ struct Session::Impl {
   LoadedModel model;  // first: it outlives the workspace
   Workspace workspace;
   Preprocessor::Scratch scratch = {};
-  std::vector<float> outputs;  // [num_classes] logits, then probabilities
+  std::vector<float> outputs;  // [num_classes] the network's [num_outputs], then what they say of each class
 
   Impl(const LoadedModel& shared, int threads)
       : model(shared),
@@ -66,12 +66,14 @@ void Session::set_image(const ImageView& image) {
 
 std::span<const float> Session::run() {
   std::vector<float>& outputs = impl_->outputs;
-  impl_->model.network().forward(impl_->workspace, outputs);
+  const Network& network = impl_->model.network();
+  const std::span<float> logits(outputs.data(), static_cast<std::size_t>(network.num_outputs()));
+  network.forward(impl_->workspace, logits);
   // Weights are finite, but sums of huge ones need not be; a NaN would be no probability.
-  const std::span<const float> last = outputs.empty() ? impl_->workspace.embedding() : outputs;
+  const std::span<const float> last = logits.empty() ? impl_->workspace.embedding() : logits;
   if (!std::all_of(last.begin(), last.end(), [](float output) { return std::isfinite(output); }))
     throw Error(ErrorCode::invalid_model, "the network's outputs for this image are not finite numbers");
-  softmax(outputs, outputs);
+  activate(network.model().architecture(), logits, outputs);
   return outputs;
 }
 

@@ -53,7 +53,7 @@ int main(int argc, char** argv) {
       contestants.push_back(std::move(c));
     }
   }
-  std::vector<float> logits(model.architecture().num_classes());
+  std::vector<float> logits(model.architecture().num_outputs());
   constexpr int kRuns = 10;
   for (int round = 0; round < rounds; ++round) {
     for (Contestant& c : contestants) {

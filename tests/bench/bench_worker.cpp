@@ -37,7 +37,7 @@ class Worker {
   Worker(const std::string& path, mnv2::Isa isa, int threads)
       : network_(mnv2::Model::load(path), {.isa = isa}),
         workspace_(network_, threads),
-        logits_(network_.num_classes()) {}
+        logits_(network_.num_outputs()) {}
 
   /// Reads `path` into the network's input: [3, H, W] raw float32.
   void read_input(const std::string& path) {

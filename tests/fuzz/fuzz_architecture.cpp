@@ -60,7 +60,7 @@ mnv2::test::NaiveResult run(const mnv2::Network& network, const std::vector<floa
     for (int y = 0; y < view.height; ++y)
       std::copy_n(image.begin() + (std::ptrdiff_t{c} * view.height + y) * view.width, view.width,
                   view.data + c * view.plane_stride + y * view.row_stride);
-  std::vector<float> logits(network.num_classes(), NAN);
+  std::vector<float> logits(network.num_outputs(), NAN);
   network.forward(workspace, logits);
   const std::span<const float> embedding = workspace.embedding();
   return {.logits = {logits.begin(), logits.end()}, .embedding = {embedding.begin(), embedding.end()}};

@@ -35,7 +35,7 @@ void run(const mnv2::Model& model) {
   for (const mnv2::Isa isa : mnv2::supported_isas()) {
     const mnv2::Network network(model, {.isa = isa, .input_h = kSide, .input_w = kSide});
     mnv2::Workspace workspace(network);
-    std::vector<float> logits(network.num_classes());
+    std::vector<float> logits(network.num_outputs());
     network.forward(workspace, logits);
   }
 }

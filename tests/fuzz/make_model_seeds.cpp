@@ -31,8 +31,14 @@ std::vector<std::pair<std::string, Architecture>> architectures() {
   clamps.blocks[0].project.clamp = {-kInfinity, 2};
   result.emplace_back("clamps", clamps);
   Architecture features = tiny_architecture(3);
-  features.classifier.reset();
+  features.dense.clear();
   result.emplace_back("no_classifier", features);
+  Architecture binary = make_architecture(3, {{2, 5, 1}}, 4, 1);
+  binary.output_activation = OutputActivation::sigmoid;
+  result.emplace_back("binary", binary);
+  Architecture deep = make_architecture(3, {{2, 5, 1}}, 4, 3);
+  set_dense(deep, {{9, {0, 6}}, {130}, {3}});
+  result.emplace_back("hidden_layers", deep);
   Architecture separable = make_separable_architecture(3, {{1, 5, 1}, {1, 18, 2}, {1, 18, 1}}, 2);
   result.emplace_back("separable", separable);
   separable.padding = Padding::same;

@@ -16,7 +16,7 @@ import tempfile
 import time
 import unittest
 
-from support.cli import CLASSES, MAKE_IMAGE, PROGRAM, Case, parse
+from support.cli import CLASSES, MAKE_IMAGE, MAKE_MODEL, PROGRAM, Case, parse
 from support.readme import code_block
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -218,6 +218,18 @@ class Browser(Report):
         found = re.search(r'<pre id="seen">([^<]*)</pre>', result.stdout.decode())
         self.assertTrue(found, result.stderr.decode()[-2000:])
         return json.loads(base64.b64decode(found.group(1)))
+
+    def test_scores_are_shown_as_they_are(self):
+        model = str(self.folder / "scores.safetensors")
+        subprocess.run([MAKE_MODEL, model, "--classes", "3", "--output-activation", "none"], check=True)
+        self.make_folder(5)
+        records = self.records("-m", model, "--html", str(self.report), str(self.folder / "photos"))
+        seen = self.ask("""await settle();
+            return {hidden: ['confidence-panel', 'confidence-filter'].map((id) => document.getElementById(id).hidden),
+                    numbers: cards().map((card) => Number(card.querySelector('.number').textContent))};""", "#sort=highest")
+        self.assertEqual(seen["hidden"], [True, True])
+        best = sorted((record["top"][0]["score"] for record in records), reverse=True)
+        self.assertEqual(seen["numbers"], [float(f"{score:.4g}") for score in best])
 
     def test_hostile_names_are_inert(self):
         labels = self.make("labels.json", json.dumps(HOSTILE_LABELS).encode())

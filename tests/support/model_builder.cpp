@@ -38,6 +38,15 @@ Json layer_json(const Layer& layer) {
   return json;
 }
 
+/// One layer under the name that it has alone, or an array.
+Json dense_json(const std::vector<Layer>& dense) {
+  if (dense.empty()) return nullptr;
+  if (dense.size() == 1 && dense.front().name == "classifier") return layer_json(dense.front());
+  Json layers = Json::array();
+  for (const Layer& layer : dense) layers.push_back(layer_json(layer));
+  return layers;
+}
+
 Json optional_layer_json(const std::optional<Layer>& layer) {
   return layer ? layer_json(*layer) : Json(nullptr);
 }
@@ -92,8 +101,23 @@ Architecture make_architecture(int stem_c, const std::vector<BlockSpec>& blocks,
     in_c = spec.out_c;
   }
   architecture.head = pointwise("head", in_c, head_c, kRelu6);
-  architecture.classifier = linear(head_c, classes);
+  architecture.dense = {linear(head_c, classes)};
+  // A softmax of one number says nothing, and the reader refuses it.
+  if (classes == 1) architecture.output_activation = OutputActivation::none;
   return architecture;
+}
+
+void set_dense(Architecture& architecture, const std::vector<DenseSpec>& layers) {
+  architecture.dense.clear();
+  int in_c = architecture.embedding_size();
+  for (const DenseSpec& spec : layers) {
+    Layer layer = linear(in_c, spec.out_c);
+    layer.name += "." + std::to_string(architecture.dense.size());
+    layer.clamp = spec.clamp;
+    architecture.dense.push_back(layer);
+    in_c = spec.out_c;
+  }
+  if (in_c == 1) architecture.output_activation = OutputActivation::none;
 }
 
 Architecture make_separable_architecture(int stem_c, const std::vector<BlockSpec>& blocks, int classes) {
@@ -104,7 +128,7 @@ Architecture make_separable_architecture(int stem_c, const std::vector<BlockSpec
     block.residual = false;
   }
   architecture.head.reset();
-  architecture.classifier = linear(architecture.embedding_size(), classes);
+  architecture.dense = {linear(architecture.embedding_size(), classes)};
   return architecture;
 }
 
@@ -167,12 +191,16 @@ std::string architecture_json(const Architecture& architecture) {
                       {"project", layer_json(block.project)},
                       {"residual", block.residual}});
   }
-  const Json json = {{"name", architecture.name},
-                     {"padding", architecture.padding == Padding::same ? "same" : "symmetric"},
-                     {"stem", layer_json(architecture.stem)},
-                     {"blocks", std::move(blocks)},
-                     {"head", optional_layer_json(architecture.head)},
-                     {"classifier", optional_layer_json(architecture.classifier)}};
+  Json json = {{"name", architecture.name},
+               {"padding", architecture.padding == Padding::same ? "same" : "symmetric"},
+               {"stem", layer_json(architecture.stem)},
+               {"blocks", std::move(blocks)},
+               {"head", optional_layer_json(architecture.head)},
+               {"classifier", dense_json(architecture.dense)}};
+  if (!architecture.dense.empty()) {
+    constexpr const char* kActivations[] = {"softmax", "sigmoid", "none"};
+    json["output_activation"] = kActivations[static_cast<int>(architecture.output_activation)];
+  }
   return json.dump();
 }
 
@@ -208,7 +236,7 @@ ModelFile make_model_file(const Architecture& architecture, const Preprocessing&
     add_layer(block.project, random, file);
   }
   if (architecture.head) add_layer(*architecture.head, random, file);
-  if (architecture.classifier) add_layer(*architecture.classifier, random, file);
+  for (const Layer& layer : architecture.dense) add_layer(layer, random, file);
   return file;
 }
 

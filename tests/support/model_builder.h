@@ -22,11 +22,20 @@ struct BlockSpec {
 };
 
 /// A network with ReLU6 everywhere but after projections and the classifier, a stem of stride 2, and a
-/// residual wherever the shapes allow one. Layer names are filled in.
+/// residual wherever the shapes allow one. Layer names are filled in. Of one class it gives the score.
 Architecture make_architecture(int stem_c, const std::vector<BlockSpec>& blocks, int head_c, int classes);
 
 /// MobileNetV1's kind of network: no expansion (`expand` is 1), no residuals, ReLU6 after projections too, no head.
 Architecture make_separable_architecture(int stem_c, const std::vector<BlockSpec>& blocks, int classes);
+
+/// A fully connected layer.
+struct DenseSpec {
+  int out_c = 0;
+  Clamp clamp = {};
+};
+
+/// Gives `architecture` these layers after the pooling, as an array: "classifier.0" and so on. One output is a score.
+void set_dense(Architecture& architecture, const std::vector<DenseSpec>& layers);
 
 /// Three blocks, one without expand, one residual, odd channel counts: enough for a command-line test.
 Architecture tiny_architecture(int classes);

@@ -73,12 +73,16 @@ NaiveResult run_naive(const Model& model, std::span<const float> image, int h, i
     for (int i = 0; i < map.h * map.w; ++i) sum += map.values[std::size_t(c) * map.h * map.w + i];
     result.embedding.push_back(sum / (map.h * map.w));
   }
-  if (!a.classifier) return result;
-  const auto weight = model.weight(*a.classifier), bias = model.bias(*a.classifier);
-  for (int o = 0; o < a.classifier->out_c; ++o) {
-    double sum = bias[o];
-    for (int c = 0; c < map.c; ++c) sum += result.embedding[c] * weight[std::size_t(o) * map.c + c];
-    result.logits.push_back(std::clamp<double>(sum, a.classifier->clamp.min, a.classifier->clamp.max));
+  std::vector<double> features = result.embedding;
+  for (const Layer& layer : a.dense) {
+    const auto weight = model.weight(layer), bias = model.bias(layer);
+    result.logits.clear();
+    for (int o = 0; o < layer.out_c; ++o) {
+      double sum = bias[o];
+      for (int c = 0; c < layer.in_c; ++c) sum += features[c] * weight[std::size_t(o) * layer.in_c + c];
+      result.logits.push_back(std::clamp<double>(sum, layer.clamp.min, layer.clamp.max));
+    }
+    features = result.logits;
   }
   return result;
 }

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <exception>
 #include <iostream>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "support/model_builder.h"
 
@@ -17,6 +19,8 @@ int main(int argc, char** argv) {
   bool full = false;
   double alpha = 1.0;
   bool features = false;
+  std::vector<int> hidden;
+  std::optional<mnv2::OutputActivation> activation;
   mnv2::Preprocessing preprocessing{.resize = 36, .crop = 32};
   app.add_option("OUTPUT", output, "The .safetensors file to write")->required();
   app.add_option("--classes", classes, "How many classes")
@@ -38,15 +42,32 @@ int main(int argc, char** argv) {
   CLI::Option* v1_option = app.add_option("--v1", alpha, "MobileNetV1 with this width multiplier instead")
                                ->check(CLI::Range(0.03125, 4.0))
                                ->excludes(full_flag);
+  app.add_option("--hidden", hidden, "Sizes of fully connected layers with ReLU6 before the last one");
+  app.add_option_function<std::string>(
+      "--output-activation",
+      [&](const std::string& name) {
+        for (const auto value :
+             {mnv2::OutputActivation::softmax, mnv2::OutputActivation::sigmoid, mnv2::OutputActivation::none})
+          if (name == output_activation_name(value)) activation = value;
+      },
+      "softmax, sigmoid or none");
   app.add_flag("--features", features, "Leave the classifier out")->excludes("--labels");
   CLI11_PARSE(app, argc, argv);
 
   auto architecture = full                      ? mnv2::test::mobilenet_v2_architecture(classes)
                       : v1_option->count() != 0 ? mnv2::test::mobilenet_v1_architecture(alpha, classes)
                                                 : mnv2::test::tiny_architecture(classes);
-  if (features) architecture.classifier.reset();
+  if (features) architecture.dense.clear();
+  if (!hidden.empty()) {
+    std::vector<mnv2::test::DenseSpec> layers;
+    for (const int size : hidden) layers.push_back({size, {.min = 0, .max = 6}});
+    layers.push_back({classes});
+    set_dense(architecture, layers);
+  }
+  if (activation) architecture.output_activation = *activation;
   try {
-    const auto labels = with_labels ? mnv2::test::numbered_labels(classes) : std::vector<std::string>{};
+    const auto labels =
+        with_labels ? mnv2::test::numbered_labels(architecture.num_classes()) : std::vector<std::string>{};
     mnv2::test::write_file(output, mnv2::test::serialize_model(architecture, preprocessing, labels, seed));
   } catch (const std::exception& e) {
     std::cerr << "make_model: " << e.what() << '\n';

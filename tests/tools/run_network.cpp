@@ -69,7 +69,7 @@ std::vector<float> read_floats(const std::string& path) {
 void run_images(const mnv2::Network& network, int threads, const std::vector<float>& images,
                 std::ostream& out) {
   mnv2::Workspace workspace(network, threads);
-  std::vector<float> logits(network.num_classes());
+  std::vector<float> logits(network.num_outputs());
   const mnv2::PlanarView view = workspace.input();
   const std::size_t image_size = std::size_t{3} * view.height * view.width;
   for (std::size_t at = 0; at + image_size <= images.size(); at += image_size) {

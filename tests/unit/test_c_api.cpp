@@ -88,11 +88,12 @@ Result expected_result(const std::string& path, const Pixels& pixels, mnv2::Chan
   const mnv2::Preprocessor preprocess(preprocessing);
   preprocess({pixels.bytes.data(), pixels.width, pixels.height, pixels.row_bytes, order}, scratch,
              workspace.input());
-  std::vector<float> outputs(network.num_classes());
+  const mnv2::Architecture& architecture = network.model().architecture();
+  std::vector<float> outputs(network.num_outputs()), classes(network.num_classes());
   network.forward(workspace, outputs);
-  mnv2::softmax(outputs, outputs);
+  activate(architecture, outputs, classes);
   Result result;
-  for (const mnv2::Prediction& p : mnv2::top_k(outputs, k)) {
+  for (const mnv2::Prediction& p : mnv2::top_k(classes, k)) {
     result.indexes.push_back(p.index);
     result.probabilities.push_back(p.probability);
   }
@@ -223,13 +224,39 @@ TEST_CASE("c api: every form and interpolation by its name") {
   }
 }
 
+TEST_CASE("c api: every output activation, also after hidden layers") {
+  const Fixture fixture;
+  const Pixels pixels(70, 53, 3);
+  for (const int outputs : {1, 4}) {
+    for (const auto activation :
+         {mnv2::OutputActivation::softmax, mnv2::OutputActivation::sigmoid, mnv2::OutputActivation::none}) {
+      if (outputs == 1 && activation == mnv2::OutputActivation::softmax) continue;
+      mnv2::Architecture architecture = mnv2::test::tiny_architecture(outputs);
+      mnv2::test::set_dense(architecture, {{9, {0, 6}}, {outputs}});
+      architecture.output_activation = activation;
+      fixture.write(mnv2::test::make_model_file(architecture, kPreprocessing));
+      const ModelHandle model = fixture.load();
+      INFO(outputs << " outputs, " << output_activation_name(activation));
+      CHECK(mnv2_model_output_activation(model.get()) == output_activation_name(activation));
+      const int classes = architecture.num_classes();
+      CHECK(mnv2_model_num_classes(model.get()) == classes);
+      const Result result =
+          classify(make_session(model).get(), pixels.image(), 5, mnv2_model_embedding_size(model.get()));
+      CHECK(result.indexes.size() == std::size_t(classes));
+      CHECK(result == expected_result(fixture.path, pixels, mnv2::ChannelOrder::rgb, 5));
+    }
+  }
+  CHECK(mnv2_model_output_activation(nullptr) == nullptr);
+}
+
 TEST_CASE("c api: a model without classifier gives its embedding") {
   const Fixture fixture;
   mnv2::Architecture architecture = mnv2::test::tiny_architecture(kClasses);
-  architecture.classifier.reset();
+  architecture.dense.clear();
   fixture.write(mnv2::test::make_model_file(architecture, kPreprocessing));
   const ModelHandle model = fixture.load();
   CHECK(mnv2_model_num_classes(model.get()) == 0);
+  CHECK(mnv2_model_output_activation(model.get()) == nullptr);
   const SessionHandle session = make_session(model);
   const Pixels pixels(50, 40, 1);
   CHECK(classify(session.get(), pixels.image(), 0, mnv2_model_embedding_size(model.get())) ==

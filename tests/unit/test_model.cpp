@@ -137,17 +137,21 @@ TEST_CASE("a file of version 1, which knew one padding and one interpolation, lo
   const TempDir dir;
   ModelFile file = small_file();
   file.metadata["format_version"] = "1";
-  file.metadata["architecture"] = replaced(file.metadata["architecture"], R"("padding":"symmetric",)", "");
+  file.metadata["architecture"] =
+      replaced(replaced(file.metadata["architecture"], R"("padding":"symmetric",)", ""),
+               R"(,"output_activation":"softmax")", "");
   file.metadata["preprocessing"] = replaced(file.metadata["preprocessing"], R"(,"form":"crop")", "");
   const Model model = load(dir, file.serialize());
   CHECK(model.architecture() == tiny_architecture(kClasses));
   CHECK(model.preprocessing() == Preprocessing{.resize = 20, .crop = 16});
 }
 
-TEST_CASE("a file of version 2, which knew one form of preprocessing, loads") {
+TEST_CASE("a file of version 2, which knew one form of preprocessing and one output activation, loads") {
   const TempDir dir;
   ModelFile file = small_file();
   file.metadata["format_version"] = "2";
+  file.metadata["architecture"] =
+      replaced(file.metadata["architecture"], R"(,"output_activation":"softmax")", "");
   file.metadata["preprocessing"] = replaced(file.metadata["preprocessing"], R"(,"form":"crop")", "");
   CHECK(load(dir, file.serialize()).preprocessing() == Preprocessing{.resize = 20, .crop = 16});
 }
@@ -182,7 +186,7 @@ TEST_CASE("a network may have no head and no classifier") {
   CHECK(separable.layers().back()->name == "classifier");
 
   Architecture features = tiny_architecture(kClasses);
-  features.classifier.reset();
+  features.dense.clear();
   CHECK(load(dir, serialize_model(features)).architecture() == features);
   CHECK(features.embedding_size() == 20);
   CHECK(features.num_classes() == 0);
@@ -408,7 +412,7 @@ TEST_CASE("an architecture whose channels do not chain is refused") {
         "blocks.1.project: 16 input channels, expected 15 (the output of blocks.1.depthwise)");
   CHECK(architecture_refusal([](Architecture& a) { a.head->in_c = 8; }) ==
         "head: 8 input channels, expected 9 (the output of blocks.2.project)");
-  CHECK(architecture_refusal([](Architecture& a) { a.classifier->in_c = 21; }) ==
+  CHECK(architecture_refusal([](Architecture& a) { a.dense[0].in_c = 21; }) ==
         "classifier: 21 input channels, expected 20 (the output of head)");
   CHECK(architecture_refusal([](Architecture& a) { a.blocks[1].residual = true; }) ==
         "blocks.1: residual with stride 2, expected stride 1");
@@ -421,7 +425,7 @@ TEST_CASE("layers in the wrong place or out of range are refused") {
         "stem: \"kind\" is \"pointwise\", expected \"conv\"");
   CHECK(architecture_refusal([](Architecture& a) { a.blocks[1].depthwise.kind = LayerKind::conv; }) ==
         "blocks.1.depthwise: \"kind\" is \"conv\", expected \"depthwise\"");
-  CHECK(architecture_refusal([](Architecture& a) { a.classifier->kind = LayerKind::pointwise; }) ==
+  CHECK(architecture_refusal([](Architecture& a) { a.dense[0].kind = LayerKind::pointwise; }) ==
         "classifier: \"kind\" is \"pointwise\", expected \"linear\"");
   CHECK(architecture_refusal([](Architecture& a) { a.stem.kernel = 5; }) ==
         "stem: \"kernel\" is 5, expected 3");
@@ -439,7 +443,7 @@ TEST_CASE("layers in the wrong place or out of range are refused") {
        {0, -1, 65537, std::numeric_limits<int>::max(), std::numeric_limits<int>::min()}) {
     CHECK(architecture_refusal([&](Architecture& a) { a.stem.out_c = channels; }) ==
           "stem: \"out_channels\" is " + std::to_string(channels) + ", expected an integer from 1 to 65536");
-    CHECK(architecture_refusal([&](Architecture& a) { a.classifier->in_c = channels; }) ==
+    CHECK(architecture_refusal([&](Architecture& a) { a.dense[0].in_c = channels; }) ==
           "classifier: \"in_channels\" is " + std::to_string(channels) +
               ", expected an integer from 1 to 65536");
   }

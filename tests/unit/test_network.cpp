@@ -14,6 +14,7 @@
 #include "core/thread_pool.h"
 #include "kernels/contracts.h"
 #include "mnv2/error.h"
+#include "mnv2/layer_shapes.h"
 #include "mnv2/network.h"
 #include "model/pack.h"
 #include "model/pairing.h"
@@ -53,7 +54,7 @@ Result run(const Network& network, Workspace& workspace, const std::vector<float
     for (int y = 0; y < view.height; ++y)
       std::copy_n(image.begin() + (std::ptrdiff_t{c} * view.height + y) * view.width, view.width,
                   view.data + c * view.plane_stride + y * view.row_stride);
-  Result result{std::vector<float>(network.num_classes(), NAN), {}};
+  Result result{std::vector<float>(network.num_outputs(), NAN), {}};
   network.forward(workspace, result.logits);
   result.embedding.assign(workspace.embedding().begin(), workspace.embedding().end());
   return result;
@@ -159,7 +160,7 @@ NetworkPairing pairing_of(const Model& model) { return choose_pairing(model, for
 
 TEST_CASE("network: any number of threads packs the same weights") {
   Architecture features = make_architecture(8, {{1, 8, 1}, {6, 12, 2}}, 24, 6);
-  features.classifier.reset();
+  features.dense.clear();
   std::uint32_t seed = 0;
   for (const Architecture& architecture :
        {mobilenet_v2_architecture(), mobilenet_v1_architecture(0.25, 10), tiny_architecture(3), features,
@@ -274,7 +275,7 @@ TEST_CASE("network: weights of zero are not summed in pairs") {
 
 TEST_CASE("network: without a classifier the embedding is computed and classes are refused") {
   Architecture features = make_architecture(8, {{1, 8, 1}, {6, 12, 2}}, 24, 6);
-  features.classifier.reset();
+  features.dense.clear();
   check(features, 40, 33, 1);
   const TempDir dir;
   const Network network(build(dir, features), {.input_h = 32, .input_w = 32});
@@ -287,6 +288,40 @@ TEST_CASE("network: without a classifier the embedding is computed and classes a
 
   features.head.reset();
   check(features, 33, 40, 2);
+}
+
+TEST_CASE("network: hidden fully connected layers of every width around a vector and a panel") {
+  const Clamp relu{0, std::numeric_limits<float>::infinity()};
+  std::uint32_t seed = 0;
+  for (const int width : {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 257}) {
+    Architecture architecture = make_architecture(6, {{1, 8, 1}, {3, 12, 2}}, 24, 6);
+    set_dense(architecture, {{width, relu}, {5}});
+    check(architecture, 21, 18, ++seed);
+    architecture.head.reset();
+    set_dense(architecture, {{33, {-1, 1}}, {width, {0, 6}}, {130}, {width, {-0.5f, 2}}});
+    check(architecture, 18, 21, ++seed);
+  }
+  Architecture deepest = make_architecture(6, {{3, 12, 2}}, 24, 6);
+  set_dense(deepest,
+            std::vector<DenseSpec>(64, {10}));  // linear: clamps would amplify rounding layer by layer
+  check(deepest, 21, 18, ++seed);
+}
+
+TEST_CASE("network: hidden layers are timed, and their multiply-adds counted") {
+  Architecture architecture = make_architecture(6, {{3, 12, 2}}, 24, 6);
+  set_dense(architecture, {{500}, {400}, {7}});
+  const TempDir dir;
+  const Network network(build(dir, architecture), {.input_h = 8, .input_w = 8});
+  CHECK(network.num_outputs() == 7);
+  std::int64_t expected = 0;
+  for (const LayerShape& shape : layer_shapes(architecture, 8, 8)) expected += shape.multiply_adds;
+  CHECK(network.multiply_adds() == expected);
+  Workspace workspace(network, 2);
+  const std::size_t layers = architecture.layers().size();
+  std::vector<float> logits(7);
+  std::vector<double> seconds(layers);
+  network.forward_timed(workspace, logits, seconds);
+  for (std::size_t i = layers - 3; i < layers; ++i) CHECK(seconds[i] > 0);
 }
 
 TEST_CASE("network: activations of every kind in every place") {
@@ -304,7 +339,7 @@ TEST_CASE("network: activations of every kind in every place") {
       block.project.clamp = any();
     }
     architecture.head->clamp = any();
-    architecture.classifier->clamp = any();
+    architecture.dense[0].clamp = any();
     check(architecture, 56, 51, seed);
   }
 }
@@ -335,7 +370,7 @@ TEST_CASE("network: random networks of the whole family") {
       if (chance(4)) block.depthwise.clamp = relu;
     }
     if (architecture.head && chance(3)) architecture.head->clamp = {};
-    if (chance(3)) architecture.classifier.reset();
+    if (chance(3)) architecture.dense.clear();
     check(architecture, integer(1, 90), integer(1, 90), seed);
   }
 }

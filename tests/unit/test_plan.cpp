@@ -61,11 +61,29 @@ TEST_CASE("plan: more threads than groups share hidden channels, then pixels") {
 
 TEST_CASE("plan: without a head the last projection is the tail's, and there may be no classifier") {
   Architecture architecture = make_separable_architecture(8, {{1, 16, 1}, {1, 24, 2}}, 7);
-  architecture.classifier.reset();
+  architecture.dense.clear();
   CHECK(stages_of(text_of(architecture, 32, 32, 1)) ==
         "groups 0 planes 8x16x16 -> 8 -> 16x16x16+ chunks 1 stem f32*1 project f32*2 -> activation | 1 in 1\n"
         "hidden 1 activation 16x16x16+ -> 16 -> 16x8x8 -> next_activation | 2 in 2\n"
         "tail next_activation 16x8x8 f32*3 -> features 24 | 3 in 2\n");
+}
+
+TEST_CASE("plan: hidden layers take turns with two buffers, and large ones are shared by panels") {
+  Architecture architecture = make_separable_architecture(8, {{1, 16, 1}}, 7);
+  set_dense(architecture, {{40}, {100}, {33}, {7}});
+  const NetworkPlan plan = plan_of(architecture, 32, 32);
+  const Schedule schedule = make_schedule(plan, 2);
+  const std::string text = describe(plan, schedule);
+  CHECK(text.substr(text.find("tail "), text.find("\nplanes ") + 1 - text.find("tail ")) ==
+        "tail activation 8x16x16 f32*2 -> features 16, logits | 2 in 2\n"
+        "logits 40 | 1 in 1\n"
+        "dense logits 40 -> dense 100 | 4 in 4\n"
+        "dense dense 100 -> next_dense 33 | 2 in 2\n"
+        "dense next_dense 33 -> dense 7 | 1 in 1\n");
+  CHECK(schedule.outputs == BufferId::dense);
+  CHECK(schedule.memory.bytes(BufferId::dense) == 128 * 4);
+  CHECK(schedule.memory.bytes(BufferId::next_dense) == 64 * 4);
+  CHECK(plan.layers == static_cast<int>(architecture.layers().size()));
 }
 
 TEST_CASE("plan: buffers are as large as their largest use, and threads have their own") {

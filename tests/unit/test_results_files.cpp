@@ -17,7 +17,7 @@ TEST_CASE("a record as a line of CSV, to the byte") {
   record.height = 3;
   record.top = {{7, "seven", 0.75f}, {1, "one", 1e-7f}};
   record.warnings = {"odd", "very odd"};
-  CHECK(csv_header(2) ==
+  CHECK(csv_header({.predictions = 2}) ==
         "path,status,width,height,index1,label1,probability1,index2,label2,probability2,error_code,error_"
         "message,"
         "warnings\r\n");

@@ -86,7 +86,7 @@ TEST_CASE("session: an image that was set is run without its pixels, as often as
 
 TEST_CASE("session: a model without classifier gives its embedding and no probabilities") {
   Architecture architecture = mnv2::test::tiny_architecture(kClasses);
-  architecture.classifier.reset();
+  architecture.dense.clear();
   const Model model = make_model(architecture);
   Session session{LoadedModel(model)};
   const Pixels pixels(40, 40, 3);

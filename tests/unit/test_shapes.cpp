@@ -130,7 +130,7 @@ TEST_CASE("layers of networks without head, expansion or classifier") {
   check(shapes.at("classifier"), 1, 1, 1, 1);
   CHECK(shapes.at("classifier").multiply_adds == 240);
 
-  architecture.classifier.reset();
+  architecture.dense.clear();
   CHECK(by_name(architecture, 32, 33).size() == 5);
   architecture.padding = Padding::same;  // moves the windows, not the sizes
   check(by_name(architecture, 32, 33).at("blocks.1.project"), 8, 9, 8, 9);

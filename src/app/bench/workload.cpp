@@ -16,7 +16,7 @@ namespace mnv2::app {
 MadeUpImage::MadeUpImage(const Engine& engine, int threads)
     : network_(engine.network()),
       workspace_(network_, threads),
-      logits_(static_cast<std::size_t>(network_.num_classes())) {
+      logits_(static_cast<std::size_t>(network_.num_outputs())) {
   constexpr int kSide = 256;
   std::vector<std::uint8_t> pixels(std::size_t{3} * kSide * kSide);
   std::uint32_t state = 1;

@@ -68,7 +68,8 @@ ModelPlan plan_model(const Options& options, const Environment& environment) {
                             .source_models = environment.source_models},
                  .labels = options.labels,
                  .preprocessing = options.preprocessing,
-                 .features_serve = options.bench || options.embeddings};
+                 .features_serve = options.bench || options.embeddings,
+                 .probabilities_wanted = options.min_prob > 0};
   if (options.bench) return plan;
   plan.classes_flag = options.eval           ? "--eval"
                       : options.sort_into    ? "--sort-into"

@@ -33,12 +33,15 @@ Engine load_engine(const ModelPlan& plan, Isa isa, int threads) {
   const double load_ms = stopwatch.lap_ms();
   log_info("model " + path + " (" + model.source() + ")");
 
-  if (!model.architecture().classifier && !plan.features_serve)
+  if (model.architecture().dense.empty() && !plan.features_serve)
     throw Error(ErrorCode::invalid_model, path +
                                               ": the model has no classifier: it gives features, which "
                                               "cannot be told as classes; --embeddings FILE.npy takes them");
-  if (!model.architecture().classifier && !plan.classes_flag.empty())
+  if (model.architecture().dense.empty() && !plan.classes_flag.empty())
     throw UsageError(plan.classes_flag + ": " + path + " has no classifier, so no classes");
+
+  if (model.architecture().output_activation == OutputActivation::none && plan.probabilities_wanted)
+    throw UsageError("--min-prob: " + path + " gives scores, which are no probabilities");
 
   // Before the packing: it is the cheaper thing to be wrong.
   std::vector<std::string> labels =

@@ -23,6 +23,8 @@ struct ModelPlan {
   bool features_serve = false;
   /// A flag that asks for classes, which such a model lacks; or empty.
   std::string classes_flag = {};
+  /// Whether --min-prob asks for probabilities, which a model with scores lacks.
+  bool probabilities_wanted = false;
 };
 
 struct Engine {
@@ -31,6 +33,10 @@ struct Engine {
   double load_ms = 0;               // mapping and validating the file
   double pack_ms = 0;               // laying the weights out for the instruction set
 
+  /// Else predictions have scores.
+  bool has_probabilities() const {
+    return loaded.model().architecture().output_activation != OutputActivation::none;
+  }
   const Network& network() const { return loaded.network(); }
   const Preprocessor& preprocessor() const { return loaded.preprocessor(); }
 };

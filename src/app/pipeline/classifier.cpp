@@ -14,8 +14,9 @@
 
 namespace mnv2::app {
 
-int ClassifierPlan::predictions(const Engine& engine) const {
-  return std::min(top_k, engine.network().num_classes());
+CsvColumns ClassifierPlan::columns(const Engine& engine) const {
+  return {.predictions = std::min(top_k, engine.network().num_classes()),
+          .probabilities = engine.has_probabilities()};
 }
 
 Classifier::Classifier(const Engine& engine, const ClassifierPlan& plan, int threads, ImageMemory& memory)
@@ -55,7 +56,7 @@ void Classifier::classify_picture(Picture picture, const Needs& needs, Result& r
   picture.drop_pixels();
 
   stopwatch.lap_ms();  // thumbnails are no stage
-  const std::span<const float> probabilities = session_.run();
+  const std::span<const float> classes = session_.run();
   timings.inference_ms = stopwatch.lap_ms();
 
   Record& record = result.record;
@@ -63,9 +64,11 @@ void Classifier::classify_picture(Picture picture, const Needs& needs, Result& r
   record.height = decoded.height;
   record.orientation = decoded.orientation;
   record.warnings = std::move(decoded.warnings);
-  record.has_classes = !probabilities.empty();
-  for (const Prediction& prediction : top_k(probabilities, plan_.top_k)) {
-    if (prediction.probability < plan_.min_prob) break;  // those that follow are less probable still
+  record.has_classes = !classes.empty();
+  record.has_probabilities = engine_.has_probabilities();
+  for (const Prediction& prediction : top_k(classes, plan_.top_k)) {
+    if (record.has_probabilities && prediction.probability < plan_.min_prob)
+      break;  // those that follow are less probable still
     record.top.push_back(
         {prediction.index, label_of(engine_.labels, prediction.index), prediction.probability});
   }

@@ -5,6 +5,7 @@
 #include "app/models/engine.h"
 #include "app/pipeline/memory_budget.h"
 #include "app/pipeline/picture.h"
+#include "app/results/csv.h"
 #include "app/results/sink.h"
 #include "mnv2/session.h"
 
@@ -17,8 +18,8 @@ struct ClassifierPlan {
   float min_prob = 0;  // predictions below are left out
   bool timings = false;
 
-  /// How many predictions a record has at most.
-  int predictions(const Engine& engine) const;
+  /// What a line of CSV has room for: as many predictions as a record has at most.
+  CsvColumns columns(const Engine& engine) const;
 };
 
 /// Holds what one image at a time needs. Use from one thread; `engine` and `plan` outlive it.

@@ -168,7 +168,7 @@ std::unique_ptr<Classifier> make_classifier(const Engine& engine, const Pipeline
 
 PipelineResult classify_all(const Engine& engine, const PipelinePlan& plan, InputSource& inputs,
                             std::span<const std::unique_ptr<Sink>> sinks, EarlyPicture* early) {
-  Work work{.layout = plan.layout, .predictions = plan.classifier.predictions(engine)};
+  Work work{.layout = plan.layout, .predictions = plan.classifier.columns(engine).predictions};
   for (const auto& sink : sinks) work.needs = work.needs | sink->needs();
   Delivery delivery(sinks, plan.log_failures);
   ImageMemory memory(plan.threads);

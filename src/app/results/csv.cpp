@@ -27,10 +27,11 @@ std::string csv_field(std::string_view text) {
   return out += '"';
 }
 
-std::string csv_header(int predictions) {
+std::string csv_header(const CsvColumns& columns) {
   std::string line = "path,status,width,height";
-  for (int i = 1; i <= predictions; ++i)
-    for (const char* name : {"index", "label", "probability"}) append(line, name + std::to_string(i));
+  for (int i = 1; i <= columns.predictions; ++i)
+    for (const char* name : {"index", "label", measure_name(columns.probabilities)})
+      append(line, name + std::to_string(i));
   return line.append(",error_code,error_message,warnings").append(kLineBreak);
 }
 

@@ -10,9 +10,15 @@
 
 namespace mnv2::app {
 
-/// The header line, with its line break: path, status, width, height, then index, label and probability of
-/// each of `predictions` predictions, error_code, error_message, warnings.
-std::string csv_header(int predictions);
+/// What lines have room for.
+struct CsvColumns {
+  int predictions = 0;
+  bool probabilities = true;  // else scores
+};
+
+/// The header line, with its line break: path, status, width, height, then index, label and probability (or score) of
+/// each prediction, error_code, error_message, warnings.
+std::string csv_header(const CsvColumns& columns);
 
 /// One record as a line, with as many fields as the header has. Bytes of a path that are not UTF-8 stay as
 /// they are; fields that there is nothing for are empty.

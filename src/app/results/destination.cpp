@@ -2,11 +2,12 @@
 
 namespace mnv2::app {
 
-Destination::Destination(const OutputPlan& plan, Layout layout, int predictions, Output& standard_output)
+Destination::Destination(const OutputPlan& plan, Layout layout, const CsvColumns& columns,
+                         Output& standard_output)
     : standard_output_(standard_output) {
   if (!plan.output) return;
   if (plan.resume) {
-    journal_.emplace(*plan.output, layout, predictions);
+    journal_.emplace(*plan.output, layout, columns);
   } else {
     file_.emplace("--output", *plan.output);
   }

@@ -14,10 +14,10 @@ namespace mnv2::app {
 
 class Destination {
  public:
-  /// @param predictions how many predictions a line of CSV has room for.
+  /// @param columns of CSV.
   /// @param standard_output used without --output; outlives this.
   /// @throws UsageError, Error{file_unreadable} for a file that cannot be written
-  Destination(const OutputPlan& plan, Layout layout, int predictions, Output& standard_output);
+  Destination(const OutputPlan& plan, Layout layout, const CsvColumns& columns, Output& standard_output);
 
   Output& output();
   /// What an earlier run left, with --resume.

@@ -70,6 +70,7 @@ HtmlSink::HtmlSink(const std::string& path, const Settings& settings) : file_("-
            {"model", settings.model},
            {"base", link_base(path)}};
   if (!settings.labels.empty()) run["labels"] = settings.labels;
+  if (!settings.probabilities) run["scores"] = true;
   file_.output().write(report_page());
   file_.output().write(script(R"(type="application/json" id="run")", json_in_html(dump_line(run))));
 }

@@ -18,6 +18,7 @@ class HtmlSink : public Sink {
   struct Settings {
     std::string model = {};                // its file name, for the heading
     std::vector<std::string> labels = {};  // to name the true classes with, where they are known
+    bool probabilities = true;             // else the predictions have scores
   };
 
   /// @throws UsageError, Error{file_unreadable} for a file that cannot be written

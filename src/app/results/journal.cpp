@@ -78,9 +78,9 @@ JournalLine parse_journal_line(std::string_view text, Layout layout) {
   return layout == Layout::csv ? parse_csv_journal_line(text) : parse_json_line(text);
 }
 
-Journal::Journal(std::string path, Layout layout, int predictions) : path_(std::move(path)) {
+Journal::Journal(std::string path, Layout layout, const CsvColumns& columns) : path_(std::move(path)) {
   open_locked();
-  read(layout, framing(layout, predictions).before);
+  read(layout, framing(layout, columns).before);
   done_.seal();
   output_.emplace(file_.get(), path_, lines_ > 0);
   if (foreign_ > 0) {

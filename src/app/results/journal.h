@@ -29,10 +29,10 @@ JournalLine parse_journal_line(std::string_view text, Layout layout);
 class Journal {
  public:
   /// Reads what is there: cuts off a torn last line, and warns about lines that are no records.
-  /// @param predictions how many predictions a line of CSV has room for.
+  /// @param columns of CSV.
   /// @throws UsageError for a file that is not the result of such a run; it stays as it is.
   /// @throws Error{file_unreadable} where it cannot be written, or another run is writing to it.
-  Journal(std::string path, Layout layout, int predictions);
+  Journal(std::string path, Layout layout, const CsvColumns& columns);
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
 

@@ -18,8 +18,11 @@ struct RecordError {
 struct LabeledPrediction {
   int index = 0;
   std::string label;
-  float probability = 0;
+  float probability = 0;  // a score where the record has no probabilities
 };
+
+/// What the number of a prediction is called.
+constexpr const char* measure_name(bool is_probability) { return is_probability ? "probability" : "score"; }
 
 /// Where the time of one image went, in milliseconds.
 struct Timings {
@@ -37,6 +40,7 @@ struct Record {
   int orientation = 1;  // the EXIF orientation that was applied; 1: none
   std::vector<std::string> warnings = {};
   bool has_classes = true;                  // false for a model without classifier: there is no top then
+  bool has_probabilities = true;            // false for a model whose outputs are scores
   std::vector<LabeledPrediction> top = {};  // most probable first
   std::optional<Timings> timings = {};      // when asked for
 };

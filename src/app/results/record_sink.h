@@ -10,9 +10,9 @@ namespace mnv2::app {
 /// Writes each result's text to `output`, which outlives it, with what the layout puts around records.
 class RecordSink : public Sink {
  public:
-  /// @param predictions how many predictions a line of CSV has room for.
-  RecordSink(Output& output, Layout layout, int predictions)
-      : output_(output), framing_(framing(layout, predictions)), any_(output.continued()) {}
+  /// @param columns of CSV.
+  RecordSink(Output& output, Layout layout, const CsvColumns& columns)
+      : output_(output), framing_(framing(layout, columns)), any_(output.continued()) {}
 
   Needs needs() const override { return {.text = true}; }
   void take(const Result& result) override;

@@ -5,7 +5,6 @@
 #include "app/base/format_text.h"
 #include "app/base/json.h"
 #include "app/base/log.h"
-#include "app/results/csv.h"
 
 namespace mnv2::app {
 namespace {
@@ -41,8 +40,9 @@ Json to_json(const Record& record) {
   if (!record.warnings.empty()) json["warnings"] = record.warnings;
   if (record.has_classes) json["top"] = Json::array();
   for (const LabeledPrediction& prediction : record.top)
-    json["top"].push_back(
-        {{"index", prediction.index}, {"label", prediction.label}, {"probability", prediction.probability}});
+    json["top"].push_back({{"index", prediction.index},
+                           {"label", prediction.label},
+                           {measure_name(record.has_probabilities), prediction.probability}});
   if (record.timings) json["timings_ms"] = to_json(*record.timings);
   return json;
 }
@@ -58,7 +58,9 @@ std::string to_text(const Record& record) {
     out += format_text(", turned upright from EXIF orientation %d", record.orientation);
   out += "\n";
   for (const LabeledPrediction& prediction : record.top) {
-    out += format_text("  %6.2f %%  ", 100.0 * static_cast<double>(prediction.probability));
+    const double value = prediction.probability;
+    out += record.has_probabilities ? format_text("  %6.2f %%  ", 100.0 * value)
+                                    : format_text("  %9.4g  ", value);
     out += printable(prediction.label);
     out += format_text(" (%d)\n", prediction.index);
   }
@@ -76,10 +78,10 @@ constexpr std::string_view kBase64Digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghij
 
 }  // namespace
 
-Framing framing(Layout layout, int predictions) {
+Framing framing(Layout layout, const CsvColumns& columns) {
   if (layout == Layout::json_array)
     return {.before = "[\n", .between = ",\n", .after = "\n]\n", .empty = "[]\n"};
-  if (layout == Layout::csv) return {.before = csv_header(predictions), .empty = csv_header(predictions)};
+  if (layout == Layout::csv) return {.before = csv_header(columns), .empty = csv_header(columns)};
   return {};
 }
 

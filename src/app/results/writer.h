@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "app/base/layout.h"
+#include "app/results/csv.h"
 #include "app/results/record.h"
 
 namespace mnv2::app {
@@ -18,8 +19,8 @@ struct Framing {
   std::string empty = {};    // instead of all, when there is no record
 };
 
-/// @param predictions how many predictions a line of CSV has room for.
-Framing framing(Layout layout, int predictions = 0);
+/// @param columns of CSV.
+Framing framing(Layout layout, const CsvColumns& columns = {});
 
 /// One record, complete but for the framing.
 ///

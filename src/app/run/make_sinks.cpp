@@ -23,7 +23,8 @@ std::vector<std::unique_ptr<Sink>> sinks_of_files(const Engine& engine, const Ou
   }
   if (plan.html) {
     const HtmlSink::Settings settings{.model = engine.network().model().path().filename().string(),
-                                      .labels = std::move(truth_labels)};
+                                      .labels = std::move(truth_labels),
+                                      .probabilities = engine.has_probabilities()};
     sinks.push_back(std::make_unique<HtmlSink>(*plan.html, settings));
   }
   if (plan.sort_into) {
@@ -39,8 +40,7 @@ std::vector<std::unique_ptr<Sink>> make_sinks(const Engine& engine, const Classi
   std::vector<std::unique_ptr<Sink>> sinks = sinks_of_files(engine, plan.run.outputs, {});
   const PipelinePlan& pipeline = plan.run.pipeline;
   // Last: what has a record has been dealt with, so that --resume may skip it.
-  sinks.push_back(
-      std::make_unique<RecordSink>(output, pipeline.layout, pipeline.classifier.predictions(engine)));
+  sinks.push_back(std::make_unique<RecordSink>(output, pipeline.layout, pipeline.classifier.columns(engine)));
   return sinks;
 }
 

@@ -157,7 +157,7 @@ class Runner {
 
   Destination open_destination(const OutputPlan& outputs, const PipelinePlan& pipeline) const {
     check_model_is_no_output(outputs, engine_->network().model().path());
-    return {outputs, pipeline.layout, pipeline.classifier.predictions(*engine_), output_};
+    return {outputs, pipeline.layout, pipeline.classifier.columns(*engine_), output_};
   }
 
   template <typename Mode>

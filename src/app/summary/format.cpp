@@ -44,6 +44,15 @@ std::string table(const std::vector<std::vector<std::string>>& rows) {
   return out;
 }
 
+std::string outputs_text(const Summary& summary) {
+  const std::string classes =
+      std::to_string(summary.classes) + (summary.classes == 1 ? " class" : " classes");
+  if (!summary.output_activation) return "the pooled features";
+  return *summary.output_activation == OutputActivation::none
+             ? "scores of " + classes
+             : classes + ", " + std::string(output_activation_name(*summary.output_activation));
+}
+
 std::string to_text(const Summary& summary) {
   std::vector<std::vector<std::string>> cells{{"layer", "type", "output", "parameters", "multiply-adds",
                                                "kB weights", "kB in+out", "receptive field"}};
@@ -61,7 +70,8 @@ std::string to_text(const Summary& summary) {
   std::string out =
       printable(summary.model) + "\n" + printable(summary.architecture) + ", input [1, 3, " +
       std::to_string(summary.input_h) + ", " + std::to_string(summary.input_w) + "], from " +
-      printable(summary.source) + "\n\n" + table(cells) + "\n  " + grouped(total.parameters) + " parameters" +
+      printable(summary.source) + "\noutput: " + outputs_text(summary) + "\n\n" + table(cells) + "\n  " +
+      grouped(total.parameters) + " parameters" +
       (summary.as_trained ? " as trained, " : " with BatchNorm folded in, ") +
       (summary.as_trained ? grouped(total.shape.parameters) + " with BatchNorm folded in, " : "") +
       format_text("%.1f M multiply-adds\n", static_cast<double>(total.shape.multiply_adds) / 1e6);
@@ -113,11 +123,15 @@ Json to_json(const SeparableCost& cost) {
 
 Json to_json(const Summary& summary) {
   const SummaryRow total = summary.total();
-  Json json = {{"model", summary.model},
-               {"architecture", summary.architecture},
-               {"source", summary.source},
-               {"input_shape", {1, 3, summary.input_h, summary.input_w}},
-               {"parameters_as_trained", summary.as_trained}};
+  Json json = {
+      {"model", summary.model},
+      {"architecture", summary.architecture},
+      {"source", summary.source},
+      {"input_shape", {1, 3, summary.input_h, summary.input_w}},
+      {"classes", summary.classes},
+      {"output_activation",
+       summary.output_activation ? Json(output_activation_name(*summary.output_activation)) : Json(nullptr)},
+      {"parameters_as_trained", summary.as_trained}};
   Json& layers = json["layers"] = Json::array();
   for (const SummaryRow& row : summary.rows) layers.push_back(to_json(row));
   json["total"] = {{"parameters", total.parameters},

@@ -114,6 +114,9 @@ Summary summarize(const Model& model, int input_h, int input_w) {
       .source = model.source(),
       .input_h = input_h,
       .input_w = input_w,
+      .classes = architecture.num_classes(),
+      .output_activation =
+          architecture.dense.empty() ? std::nullopt : std::optional(architecture.output_activation),
       .as_trained = std::all_of(layers.begin(), layers.end(),
                                 [](const Layer* layer) { return layer->source_parameters.has_value(); }),
       .rows = {},
@@ -132,7 +135,7 @@ Summary summarize(const Model& model, int input_h, int input_w) {
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const Layer& layer = *layers[i];
     const bool is_classifier = layer.kind == LayerKind::linear;
-    if (is_classifier) add_pool(architecture.embedding_size());
+    if (is_classifier && layers[i - 1]->kind != LayerKind::linear) add_pool(architecture.embedding_size());
     const bool residual =
         std::any_of(architecture.blocks.begin(), architecture.blocks.end(),
                     [&](const Block& block) { return block.residual && &block.project == &layer; });
@@ -144,7 +147,7 @@ Summary summarize(const Model& model, int input_h, int input_w) {
          .parameters = summary.as_trained ? *layer.source_parameters : shapes[i].parameters,
          .receptive_field = is_classifier ? std::nullopt : std::optional(field.behind(layer))});
   }
-  if (!architecture.classifier) add_pool(architecture.embedding_size());
+  if (architecture.dense.empty()) add_pool(architecture.embedding_size());
   return summary;
 }
 

@@ -54,6 +54,8 @@ struct Summary {
   std::string source;
   int input_h = 0;  // pixels
   int input_w = 0;
+  int classes = 0;
+  std::optional<OutputActivation> output_activation;  // nothing without classes
   bool as_trained = false;                     // parameters count those of the network as it was trained
   std::vector<SummaryRow> rows;                // in order of execution
   std::vector<SeparableCost> separable_costs;  // of MobileNetV1's blocks; empty for other networks

@@ -25,6 +25,15 @@ std::string_view padding_name(Padding padding) noexcept {
   return padding == Padding::same ? "same" : "symmetric";
 }
 
+std::string_view output_activation_name(OutputActivation activation) noexcept {
+  switch (activation) {
+    case OutputActivation::softmax: return "softmax";
+    case OutputActivation::sigmoid: return "sigmoid";
+    case OutputActivation::none: return "none";
+  }
+  return "unknown";
+}
+
 std::vector<const Layer*> Architecture::layers() const {
   std::vector<const Layer*> result{&stem};
   for (const Block& block : blocks) {
@@ -33,7 +42,7 @@ std::vector<const Layer*> Architecture::layers() const {
     result.push_back(&block.project);
   }
   if (head) result.push_back(&*head);
-  if (classifier) result.push_back(&*classifier);
+  for (const Layer& layer : dense) result.push_back(&layer);
   return result;
 }
 
@@ -44,6 +53,7 @@ namespace {
 
 constexpr int kMaxChannels = 65536;
 constexpr std::size_t kMaxBlocks = 1024;
+constexpr std::size_t kMaxDenseLayers = 64;
 constexpr int kMaxImageSide = 16384;  // pixels
 constexpr int kImageChannels = 3;
 
@@ -147,6 +157,8 @@ Value read_choice(const Fields& fields, const char* key, std::string_view (*name
 }
 
 constexpr std::array kPaddings{Padding::symmetric, Padding::same};
+constexpr std::array kOutputActivations{OutputActivation::softmax, OutputActivation::sigmoid,
+                                        OutputActivation::none};
 Block read_block(const Json& json, const std::string& name, const Source& input) {
   const Fields fields(json, name, {"expand", "depthwise", "project", "residual"});
   Block block;
@@ -185,11 +197,44 @@ std::array<float, 3> read_rgb(const Fields& fields, const char* key, bool positi
   return result;
 }
 
+/// One layer, or an array of them.
+std::vector<Layer> read_dense_layers(const Fields& fields, Source source) {
+  const Json& json = fields["classifier"];
+  if (json.is_null()) return {};
+  if (!json.is_array()) return {read_layer(json, {"classifier", LayerKind::linear, 1, 1}, source)};
+  if (json.empty() || json.size() > kMaxDenseLayers)
+    fields.fail_value("classifier", "null, a layer or an array of 1 to " + std::to_string(kMaxDenseLayers));
+  std::vector<Layer> layers;
+  for (const Json& layer : json) {
+    const std::string name = "classifier." + std::to_string(layers.size());
+    layers.push_back(read_layer(layer, {name, LayerKind::linear, 1, 1}, source));
+    source = output_of(layers.back());
+  }
+  return layers;
+}
+
+OutputActivation read_output_activation(const Fields& fields, const std::vector<Layer>& dense) {
+  const bool is_stated = fields.has("output_activation");
+  if (is_stated && dense.empty())
+    fields.fail_value("output_activation", "nothing, as there is no classifier");
+  const OutputActivation activation =
+      is_stated ? read_choice(fields, "output_activation", output_activation_name, kOutputActivations)
+                : OutputActivation::softmax;
+  // It would say for certain, of every image, that it is of the one class.
+  if (activation == OutputActivation::softmax && !dense.empty() && dense.back().out_c == 1)
+    fail(fields.where(),
+         "a softmax of 1 output, which is 1 for every image; expected \"output_activation\" \"sigmoid\" or "
+         "\"none\" "
+         "(convert it with --output-activation)");
+  return activation;
+}
+
 }  // namespace
 
 Architecture parse_architecture(std::string_view text) {
   const Json json = parse_json(text, "architecture");
-  const Fields fields(json, "architecture", {"name", "stem", "blocks", "head", "classifier"}, {"padding"});
+  const Fields fields(json, "architecture", {"name", "stem", "blocks", "head", "classifier"},
+                      {"padding", "output_activation"});
   Architecture result;
   result.name = fields.string("name");
   if (fields.has("padding")) result.padding = read_choice(fields, "padding", padding_name, kPaddings);
@@ -209,8 +254,8 @@ Architecture parse_architecture(std::string_view text) {
     result.head = read_layer(fields["head"], {"head", LayerKind::pointwise, 1, 1}, source);
     source = output_of(*result.head);
   }
-  if (!fields["classifier"].is_null())
-    result.classifier = read_layer(fields["classifier"], {"classifier", LayerKind::linear, 1, 1}, source);
+  result.dense = read_dense_layers(fields, source);
+  result.output_activation = read_output_activation(fields, result.dense);
   return result;
 }
 

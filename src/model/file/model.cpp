@@ -143,7 +143,7 @@ Model Model::load(const std::filesystem::path& path) {
     data->architecture = model::parse_architecture(metadata_value(file, "architecture"));
     data->preprocessing = model::parse_preprocessing(metadata_value(file, "preprocessing"));
     if (const auto labels = file.metadata.find("labels"); labels != file.metadata.end()) {
-      if (!data->architecture.classifier)
+      if (data->architecture.dense.empty())
         fail("labels", "found, expected none for a network without classifier");
       data->labels = model::parse_labels(labels->second, data->architecture.num_classes());
     }

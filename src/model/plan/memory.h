@@ -19,6 +19,8 @@ enum class BufferId {
   zero_row,       // for windows that reach over the edge
   features,       // pooled
   logits,         // of each group of the tail
+  dense,          // outputs of the layers after that, in turn with the next
+  next_dense,
   // Of each thread.
   rows,               // that the expansion or the stem produces: a ring, or the whole map
   filtered_rows,      // a band or a chunk after its filters

@@ -90,7 +90,7 @@ struct StemPlan {
 
 /// A panel of the head (where there is none, some of the last block's output) and the part of the classifier that its
 /// channels meet: pooled, they are multiplied at once, so that the classifier's weights, most of what is left to read,
-/// come while the head computes.
+/// come while the head computes. Of several fully connected layers the first is meant by classifier here.
 struct TailStep {
   Panel head;        // without TailPlan::head only its vectors count, which are pooled as they are
   int channels = 0;  // of the panel, without padding
@@ -117,6 +117,16 @@ struct TailPlan {
   int logits = 0;                   // padded to panels
 };
 
+/// A fully connected layer after the tail's.
+struct DensePlan {
+  const Layer* layer = nullptr;
+  int index = 0;            // in Architecture::layers()
+  int panels = 0;           // of kLinearVectors vectors of outputs
+  int outputs = 0;          // padded to panels
+  std::size_t weights = 0;  // offset in the arena of [panels][in_c][kLinearVectors * V] floats, bytes
+  std::size_t bias = 0;     // offset in the arena of [outputs] floats, bytes
+};
+
 struct NetworkPlan {
   const kernels::KernelTable* kernels = nullptr;
   int input_h = 0;
@@ -127,6 +137,7 @@ struct NetworkPlan {
   StemPlan stem;
   std::vector<BlockPlan> blocks;
   TailPlan tail;
+  std::vector<DensePlan> dense;
 
   std::size_t arena_bytes = 0;
   std::size_t table_bytes = 0;  // of all offset tables, which are as large as maps

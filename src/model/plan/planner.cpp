@@ -70,6 +70,7 @@ class Planner {
     }
     append_second_stream();
     plan_tail(std::move(current));
+    for (std::size_t i = 1; i < architecture_.dense.size(); ++i) plan_dense(architecture_.dense[i]);
     plan_.arena_bytes = streams_[0].size();
     return std::move(plan_);
   }
@@ -209,7 +210,7 @@ class Planner {
       tail.head = &architecture_.blocks.back().project;
     }
     tail.pooled_layer = plan_.layers - 1;
-    if (architecture_.classifier) plan_classifier(*architecture_.classifier);
+    if (!architecture_.dense.empty()) plan_classifier(architecture_.dense.front());
 
     std::vector<kernels::PanelCut> cuts = kernels::cut_panels(
         plan_.kernels->formats, lanes_,
@@ -234,6 +235,16 @@ class Planner {
     tail.classifier_panels = divide_up(classifier.out_c, panel_outs);
     tail.logits = tail.classifier_panels * panel_outs;
     tail.classifier_bias = stream_->take(sizeof(float) * tail.logits);
+  }
+
+  void plan_dense(const Layer& layer) {
+    DensePlan dense{.layer = &layer, .index = plan_.layers++};
+    plan_.multiply_adds += std::int64_t{layer.in_c} * layer.out_c;
+    dense.panels = divide_up(layer.out_c, kLinearVectors * lanes_);
+    dense.outputs = dense.panels * kLinearVectors * lanes_;
+    dense.weights = stream_->take(sizeof(float) * dense.outputs * layer.in_c);
+    dense.bias = stream_->take(sizeof(float) * dense.outputs);
+    plan_.dense.push_back(dense);
   }
 
   Panel take_panel(const kernels::PanelCut& cut, int in_c) {

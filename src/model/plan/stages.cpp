@@ -26,6 +26,7 @@ class Scheduler {
       advance(block.output);
     }
     add_tail();
+    for (const DensePlan& dense : plan_.dense) add_dense(dense);
     check_memory(plan_, schedule_.memory.total() + plan_.table_bytes);
     return std::move(schedule_);
   }
@@ -65,6 +66,13 @@ class Scheduler {
     }
     add(TailStage{current_}, tail.groups);
     if (tail.classifier != nullptr) add(LogitsStage{}, 1);
+  }
+
+  void add_dense(const DensePlan& dense) {
+    const BufferId output = schedule_.outputs == BufferId::dense ? BufferId::next_dense : BufferId::dense;
+    need(output, sizeof(float) * dense.outputs);
+    add(DenseStage{&dense, schedule_.outputs, output}, dense.panels);
+    schedule_.outputs = output;
   }
 
   void size_thread_buffers(const BlockPlan& b) {

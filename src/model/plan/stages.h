@@ -57,11 +57,17 @@ struct TailStage {
   BufferId input;
 };
 
-/// Adds up the logits of the tail's groups. One part.
+/// Adds up the logits of the tail's groups and clamps them. One part.
 struct LogitsStage {};
 
+/// A fully connected layer after that. By panels of its outputs.
+struct DenseStage {
+  const DensePlan* dense;
+  BufferId input, output;
+};
+
 using Stage = std::variant<StemStage, BandsStage, GroupsStage, HiddenStage, ProjectStage, MergeStage,
-                           PrepareHeadStage, TailStage, LogitsStage>;
+                           PrepareHeadStage, TailStage, LogitsStage, DenseStage>;
 
 /// Half-open interval of work.
 struct Range {
@@ -83,6 +89,7 @@ struct Step {
 struct Schedule {
   std::vector<Step> steps;
   MemoryPlan memory;
+  BufferId outputs = BufferId::logits;  // where the network's outputs are after the last step
 };
 
 /// @throws Error{invalid_argument}, see check_memory

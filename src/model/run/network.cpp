@@ -41,10 +41,10 @@ std::unique_ptr<ThreadPool> make_pool(int threads) {
   }
 }
 
-void check_logits(std::size_t room, int classes) {
-  if (room == static_cast<std::size_t>(classes)) return;
-  std::string message = "logits: room for " + std::to_string(room) + ", expected " + std::to_string(classes);
-  if (classes == 0) message += ": the model has no classifier, only an embedding";
+void check_logits(std::size_t room, int outputs) {
+  if (room == static_cast<std::size_t>(outputs)) return;
+  std::string message = "logits: room for " + std::to_string(room) + ", expected " + std::to_string(outputs);
+  if (outputs == 0) message += ": the model has no classifier, only an embedding";
   throw Error(ErrorCode::invalid_argument, message);
 }
 
@@ -115,20 +115,21 @@ const Model& Network::model() const { return impl_->model; }
 Isa Network::isa() const { return impl_->plan.kernels->isa; }
 int Network::input_h() const { return impl_->plan.input_h; }
 int Network::input_w() const { return impl_->plan.input_w; }
+int Network::num_outputs() const { return impl_->model.architecture().num_outputs(); }
 int Network::num_classes() const { return impl_->model.architecture().num_classes(); }
 int Network::embedding_size() const { return impl_->plan.tail.features; }
 std::int64_t Network::multiply_adds() const { return impl_->plan.multiply_adds; }
 
 /// The paper's order (Sandler et al. 2018, Table 2): a full convolution, bottlenecks, a 1x1 convolution, average
-/// pooling, and the classifier. The schedule has it in stages (model/plan/stages.h).
+/// pooling, and the classifier: any number of fully connected layers. The schedule has it in stages (model/plan/stages.h).
 void Network::forward(Workspace& workspace, std::span<float> logits) const {
   Workspace::Impl& w = *workspace.impl_;
-  check_logits(logits.size(), num_classes());
+  check_logits(logits.size(), num_outputs());
   check_workspace(w.context, impl_->plan);
   for (const Step& step : w.schedule.steps)
     w.pool.run(step.parts,
                [&](int part, int thread) { run_stage(w.context, step.stage, step.part(part), thread); });
-  std::copy_n(w.context.floats(BufferId::logits), logits.size(), logits.data());
+  std::copy_n(w.context.floats(w.schedule.outputs), logits.size(), logits.data());
 }
 
 void Network::forward_timed(Workspace& workspace, std::span<float> logits,
@@ -139,7 +140,7 @@ void Network::forward_timed(Workspace& workspace, std::span<float> logits,
                                                  std::to_string(layer_seconds.size()) + ", expected " +
                                                  std::to_string(layers));
   // What forward() throws would leave the clocks in the workspace.
-  check_logits(logits.size(), num_classes());
+  check_logits(logits.size(), num_outputs());
   check_workspace(workspace.impl_->context, impl_->plan);
   std::vector<double*>& clocks = workspace.impl_->context.layer_seconds;
   std::vector<std::vector<double>> seconds(clocks.size(), std::vector<double>(layers, 0.0));

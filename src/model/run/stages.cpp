@@ -150,6 +150,23 @@ class StageRun {
     for (int i = 0; i < tail.logits; ++i) logits[i] = std::clamp(logits[i], clamp.min, clamp.max);
   }
 
+  void operator()(const DenseStage& stage) const {
+    const DensePlan& dense = *stage.dense;
+    const LayerTimer timer(context_, thread_, dense.index);
+    const Clamp& clamp = dense.layer->clamp;
+    const int outs = kernels::kLinearVectors * context_.plan.lanes();
+    for (int panel = units_.begin; panel < units_.end; ++panel) {
+      float* const output = context_.floats(stage.output) + std::ptrdiff_t{panel} * outs;
+      std::copy_n(context_.weights(dense.bias) + std::ptrdiff_t{panel} * outs, outs, output);
+      context_.kernels().linear(
+          {.input = context_.floats(stage.input),
+           .weights = context_.weights(dense.weights) + std::ptrdiff_t{panel} * outs * dense.layer->in_c,
+           .output = output,
+           .in_c = dense.layer->in_c});
+      for (int i = 0; i < outs; ++i) output[i] = std::clamp(output[i], clamp.min, clamp.max);
+    }
+  }
+
  private:
   /// One panel of the head: its map, the widest of the network, is never stored.
   /// @return the panel's map [vectors][pixels]

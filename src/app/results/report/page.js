@@ -10,6 +10,10 @@ let run = {};
 
 const $ = (id) => document.getElementById(id);
 const percent = (share) => `${(100 * share).toFixed(share > 0 && share < 0.001 ? 3 : 1)} %`;
+const kNone = -1e300;  // less than any score, and their differences are numbers
+/** The number of a prediction: a probability, or of some models a score. */
+const measure = (guess) => (run.scores ? guess.score : guess.probability);
+const shownMeasure = (value) => (run.scores ? String(Number(value.toPrecision(4))) : percent(value));
 const plural = (count, word) => `${count.toLocaleString('en')} ${word}${count === 1 ? '' : 's'}`;
 const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
 
@@ -50,8 +54,8 @@ function readRecords() {
         folded: visible(record.path).toLowerCase(),
         first: first ? first.index : -1,
         label: first ? first.label : '',
-        confidence: first ? first.probability : -1,
-        margin: first ? first.probability - (second ? second.probability : 0) : 2,
+        confidence: first ? measure(first) : kNone,
+        margin: first ? measure(first) - (second ? measure(second) : 0) : -kNone,
         truth: truths && truths[line] !== null ? truths[line] : undefined,
         thumbnails: thumbnails[number],
         line,
@@ -135,7 +139,7 @@ const kOrders = {
   path: (a, b) => compare(a.record.path, b.record.path),
   class: (a, b) => compare(a.label === '', b.label === '') || compare(a.label, b.label) || b.confidence - a.confidence,
   highest: (a, b) => b.confidence - a.confidence,
-  lowest: (a, b) => (a.confidence < 0) - (b.confidence < 0) || a.confidence - b.confidence,
+  lowest: (a, b) => (a.first < 0) - (b.first < 0) || a.confidence - b.confidence,
   margin: (a, b) => a.margin - b.margin,
 };
 
@@ -145,13 +149,13 @@ function passes() {
   const anywhere = $('in').value === 'any';
   const min = $('min').value === '' ? -Infinity : Number($('min').value) / 100;
   const max = $('max').value === '' ? Infinity : Number($('max').value) / 100;
-  const bounded = min > -Infinity || max < Infinity;
+  const bounded = !run.scores && (min > -Infinity || max < Infinity);
   const status = $('status').value;
   const hasStatus = kStatuses[status] || ((row) => row.record.error !== undefined && row.record.error.code === status);
   return (row) =>
     hasStatus(row) && row.folded.includes(words) &&
     (index < 0 || row.first === index || (anywhere && (row.record.top || []).some((guess) => guess.index === index))) &&
-    (!bounded || (row.confidence >= min && row.confidence <= max && row.confidence >= 0));
+    (!bounded || (row.confidence >= min && row.confidence <= max && row.first >= 0));
 }
 
 function update() {
@@ -177,12 +181,14 @@ const kBins = 20;
 function histogramOf(some) {
   const bins = new Array(kBins).fill(0);
   for (const row of some)
-    if (row.confidence >= 0) bins[Math.min(kBins - 1, Math.floor(row.confidence * kBins))]++;
+    if (row.first >= 0) bins[Math.min(kBins - 1, Math.floor(row.confidence * kBins))]++;
   return bins;
 }
 
-/** Pale: all images; strong: those shown. */
+/** Pale: all images; strong: those shown. Scores have no range to divide. */
 function drawHistogram() {
+  $('confidence-panel').hidden = $('confidence-filter').hidden = Boolean(run.scores);
+  if (run.scores) return;
   const all = histogramOf(rows), now = histogramOf(shown), top = Math.max(1, ...all);
   const height = (count) => `${count === 0 ? 0 : Math.max(1.5, 100 * count / top)}%`;
   const from = (bin) => 100 * bin / kBins;
@@ -200,7 +206,7 @@ function drawHistogram() {
     };
     return button;
   }));
-  const confident = shown.filter((row) => row.confidence >= 0).map((row) => row.confidence).sort((a, b) => a - b);
+  const confident = shown.filter((row) => row.first >= 0).map((row) => row.confidence).sort((a, b) => a - b);
   $('histogram-text').textContent = confident.length === 0 ? '' :
     `Of those shown, half are at ${percent(confident[Math.floor(confident.length / 2)])} or more.`;
 }
@@ -292,8 +298,8 @@ function drawErrors(counts) {
 function guessLine(row, guess) {
   const right = row.truth === guess.index;
   const line = element('span', {className: right ? 'guess right' : 'guess'}, text(guess.label),
-                       element('span', {className: 'number'}, percent(guess.probability)));
-  line.style.setProperty('--share', `${100 * guess.probability}%`);
+                       element('span', {className: 'number'}, shownMeasure(measure(guess))));
+  if (!run.scores) line.style.setProperty('--share', `${100 * guess.probability}%`);
   return line;
 }
 
