@@ -1,11 +1,18 @@
 """Flags, right and wrong ones; --help, --version, --quiet and --verbose. Needs what support/cli.py needs."""
 
+import contextlib
+import fcntl
+import os
 import pathlib
+import pty
 import resource
+import struct
+import subprocess
 import sys
+import termios
 import unittest
 
-from support.cli import Case, parse
+from support.cli import PROGRAM, TIMEOUT, Case, parse
 
 
 class Usage(Case):
@@ -60,7 +67,30 @@ class Usage(Case):
             out, err = self.run_program(flag)
             self.assertEqual(err, "")
             self.assertLess(out.index(b"mnv2-classify image.jpg"), out.index(b"--model"))
-            self.assertLessEqual(max(map(len, out.decode().splitlines())), 120)
+            self.assertLessEqual(max(map(len, out.decode().splitlines())), 80)
+            self.assertNotRegex(out.decode(), r"(?m) $")
+        brief, full = (self.run_program(flag)[0].decode().splitlines() for flag in ("-h", "--help"))
+        self.assertLessEqual(len(brief), 24)  # a screenful
+        self.assertGreater(len(full), 2 * len(brief))
+        self.assertEqual(self.run_program("-q", "-h")[0].decode().splitlines(), brief)
+        self.assertEqual(self.run_program("-h", "--help")[0].decode().splitlines(), full)
+        words = " ".join(full).split()
+        self.assertEqual(" ".join(words).count("the five most likely classes, as JSON"), 1)  # broken between words only
+
+    def test_help_takes_the_width_of_a_wider_terminal(self):
+        for columns, most in ((40, 80), (80, 80), (132, 132)):
+            master, slave = pty.openpty()
+            fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+            process = subprocess.Popen([PROGRAM, "--help"], stdout=slave, stdin=subprocess.DEVNULL)
+            os.close(slave)
+            text = b""
+            with contextlib.suppress(OSError):  # EIO: the other end is closed
+                while block := os.read(master, 65536):
+                    text += block
+            os.close(master)
+            self.assertEqual(process.wait(TIMEOUT), 0)
+            longest = max(map(len, text.decode().splitlines()))
+            self.assertTrue(most - 12 < longest <= most, (columns, longest))
 
     def test_version(self):
         del self.environment["MNV2_MODEL"]  # needs no model

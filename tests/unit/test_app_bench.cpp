@@ -83,6 +83,23 @@ std::string reading_error(const std::string& text) {
 
 }  // namespace
 
+TEST_CASE("a measurement is steady when its 90th percentile is at most 1.5 times its median") {
+  std::vector<double> times(100, 2.0);
+  CHECK(is_steady(summarize(times)));
+  std::fill(times.begin(), times.begin() + 10, 50.0);  // the slowest tenth may be anything
+  CHECK(is_steady(summarize(times)));
+  std::fill(times.begin(), times.begin() + 11, 3.0);
+  CHECK(is_steady(summarize(times)));
+  std::fill(times.begin(), times.begin() + 11, 3.01);
+  CHECK(!is_steady(summarize(times)));
+  RowReport row{.setting = {}, .inference = summarize(times)};
+  CHECK(!row.steady());
+  row.inference = summarize(std::vector<double>(5, 1.0));
+  CHECK(row.steady());
+  row.warmed_up = false;
+  CHECK(!row.steady());
+}
+
 TEST_CASE("lists of numbers have commas and ranges, and each number once") {
   CHECK(list("4") == std::vector<int>{4});
   CHECK(list("1,2,4") == std::vector<int>{1, 2, 4});

@@ -73,6 +73,11 @@ TEST_CASE("unknown flags suggest the near ones") {
   CHECK(usage_error({"--exif"}) == "unknown flag '--exif'; did you mean --no-exif?");
   CHECK(usage_error({"--thread", "1"}) == "unknown flag '--thread'; did you mean --threads?");
   CHECK(usage_error({"--xylophone"}) == "unknown flag '--xylophone'");
+  CHECK(usage_error({"-j", "2"}) == "unknown flag '-j'; did you mean -t, --threads?");
+  CHECK(usage_error({"--jobs=2"}) == "unknown flag '--jobs=2'; did you mean -t, --threads?");
+  CHECK(usage_error({"-V"}) == "unknown flag '-V'; did you mean --version?");
+  CHECK(usage_error({"-r", "x"}) ==
+        "unknown flag '-r'; folders are walked to their depth without a flag; --max-depth N limits it");
   CHECK(edit_distance("kitten", "sitting") == 3);
   CHECK(edit_distance("", "abc") == 3);
   CHECK(edit_distance("same", "same") == 0);

@@ -48,7 +48,7 @@ RowReport summarize_row(const BenchSetting& setting, const Samples& samples, con
   RowReport row{.setting = setting,
                 .warmup_runs = samples.warmup_runs,
                 .warmup_ms = samples.warmup_ms,
-                .steady = samples.steady};
+                .warmed_up = samples.steady};
   if (images > 0) {
     row.read = summarize_stage(samples.images, [](const Timings& t) { return t.read_ms; });
     row.decode = summarize_stage(samples.images, [](const Timings& t) { return t.decode_ms; });

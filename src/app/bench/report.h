@@ -30,7 +30,7 @@ struct RowReport {
   BenchSetting setting;
   std::size_t warmup_runs = 0;
   double warmup_ms = 0;
-  bool steady = true;  // before measuring began
+  bool warmed_up = true;  // times no longer moved before measuring began
 
   Statistics read = {};  // of single images; all zero but inference and total for a made-up one
   Statistics decode = {};
@@ -45,6 +45,9 @@ struct RowReport {
   double peak_gflops = 0;        // of all busy threads together, median over the rounds
   std::vector<Round> rounds = {};
   std::vector<LayerReport> layers = {};
+
+  /// False when something else disturbed the measurement, on whatever machine: then numbers of another run differ.
+  bool steady() const { return warmed_up && is_steady(inference); }
 };
 
 /// Two measurements of the same thing.

@@ -42,7 +42,7 @@ void add_row(Json& json, const RowReport& row, bool with_stages) {
   json["batch"] = row.setting.batch;
   json["warmup_runs"] = row.warmup_runs;
   json["warmup_ms"] = to_float(row.warmup_ms);
-  json["steady"] = row.steady;
+  json["steady"] = row.steady();
   if (with_stages) {
     json["read"] = to_json(row.read, at_once);
     json["decode"] = to_json(row.decode, at_once);

@@ -26,8 +26,12 @@ void append_heading(std::string& out, const BenchReport& report) {
   out += format_text("  load %.2f ms, pack %.2f ms, first inference %.2f ms\n", report.load_ms,
                      report.pack_ms, report.first_inference_ms);
   for (const RowReport& row : report.rows) {
-    if (row.steady) continue;
-    out += format_text("  times were not steady after %.1f s of warming up", row.warmup_ms / 1000);
+    if (row.steady()) continue;
+    if (row.warmed_up)
+      out += format_text("  not steady: the 90th percentile is %.1f times the median",
+                         row.inference.p90 / row.inference.p50);
+    else
+      out += format_text("  not steady: times still moved after %.1f s of warming up", row.warmup_ms / 1000);
     if (report.rows.size() > 1)
       out += format_text(" (threads %d, batch %d)", row.setting.threads, row.setting.batch);
     out += "\n";

@@ -18,6 +18,11 @@ Statistics summarize(std::vector<double> values) {
           percentile(95), percentile(99), values.back(),  sum / static_cast<double>(values.size())};
 }
 
+bool is_steady(const Statistics& statistics) {
+  constexpr double kMostSpread = 1.5;
+  return statistics.p90 <= kMostSpread * statistics.p50;
+}
+
 double gflops(double multiply_adds, double ms) { return ms > 0 ? 2 * multiply_adds / (ms * 1e6) : 0; }
 
 }  // namespace mnv2::app

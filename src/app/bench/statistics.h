@@ -20,6 +20,9 @@ struct Statistics {
 /// Percentiles by nearest rank: each is one of the values. All zero for no values.
 Statistics summarize(std::vector<double> values);
 
+/// Whether the slowest tenth is near the rest: the 90th percentile at most 1.5 times the median.
+bool is_steady(const Statistics& statistics);
+
 /// Of `multiply_adds` in `ms`, a multiply-add being two operations; 0 for no time.
 double gflops(double multiply_adds, double ms);
 

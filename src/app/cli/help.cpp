@@ -1,11 +1,16 @@
 #include "app/cli/help.h"
 
+#include <sys/ioctl.h>
+#include <unistd.h>
+
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 #include <sstream>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -14,35 +19,97 @@ namespace {
 
 constexpr Example kExamples[] = {
     {"mnv2-classify image.jpg", "the five most likely classes, as JSON"},
-    {"mnv2-classify photos/", "every JPEG, PNG and WebP below, one JSON object a line"},
+    {"mnv2-classify photos/", "all JPEG, PNG and WebP files below"},
     {"mnv2-classify -f text -k 1 *.jpg", "for people to read"},
     {"find . -name '*.jpg' | mnv2-classify -", "a list on stdin, results as it comes"},
     {"mnv2-classify --bench", "how fast is it here"},
 };
 
+// Those of the short help.
+constexpr std::string_view kBriefFlags[] = {"--model",   "--top-k", "--format", "--output", "--html",
+                                            "--threads", "--eval",  "--bench",  "--help"};
+
+/// What other tools call a flag, and what it is here.
+struct Alias {
+  std::string_view name;
+  const char* hint;
+};
+constexpr Alias kAliases[] = {
+    {"-r", "folders are walked to their depth without a flag; --max-depth N limits it"},
+    {"-R", "folders are walked to their depth without a flag; --max-depth N limits it"},
+    {"--recursive", "folders are walked to their depth without a flag; --max-depth N limits it"},
+    {"-j", "did you mean -t, --threads?"},
+    {"--jobs", "did you mean -t, --threads?"},
+    {"--workers", "did you mean -t, --threads?"},
+    {"-V", "did you mean --version?"},
+    {"-n", "did you mean -k, --top-k?"},
+    {"--top", "did you mean -k, --top-k?"},
+    {"--topn", "did you mean -k, --top-k?"},
+    {"--weights", "did you mean -m, --model?"},
+    {"--checkpoint", "did you mean -m, --model?"},
+    {"--json", "did you mean -f json?"},
+    {"--csv", "did you mean -f csv?"},
+    {"--benchmark", "did you mean --bench?"},
+    {"--threshold", "did you mean --min-prob?"},
+    {"--gpu", "this program computes on the CPU"},
+    {"--cuda", "this program computes on the CPU"},
+    {"--device", "this program computes on the CPU"},
+};
+
 constexpr char kIntroduction[] = "Tell what is in images, with MobileNetV2 on the CPU.\n\n";
 constexpr char kUsage[] = "\nUsage: mnv2-classify [FLAGS] FILE-OR-FOLDER...\n";
 
-constexpr char kConclusion[] =
-    R"(
-Results go to stdout or --output: one record for each input, in the order given, also for a file that cannot be
-classified ("status":"error"). Messages go to stderr.
-Exit status: 0 all good, 1 some input failed, 2 usage, 3 the model cannot be used,
-4 results could not be written, 130 or 143 stopped by a signal.
-)";
+constexpr const char* kConclusion[] = {
+    "Results go to stdout or --output: one record for each input, in the order given, also for a file that "
+    "cannot be "
+    "classified (\"status\":\"error\"). Messages go to stderr.",
+    "Exit status: 0 all good, 1 some input failed, 2 usage, 3 the model cannot be used, 4 results could not "
+    "be "
+    "written, 130 or 143 stopped by a signal."};
 
 constexpr std::size_t kMeaningColumn = 42;      // where the examples' meanings begin
 constexpr std::size_t kDescriptionColumn = 26;  // where the flags' descriptions begin
+constexpr std::size_t kLeastWidth = 80;
 
-std::string help_line(const Flag& flag) {
-  std::string line = (flag.short_name.empty() ? "      " : "  " + flag.short_name + ", ") + flag.name;
-  if (!flag.value.empty()) line += " " + flag.value;
-  if (line.size() >= kDescriptionColumn) line += "\n" + std::string(kDescriptionColumn, ' ');
-  line.resize(std::max(kDescriptionColumn, line.size()), ' ');
-  return line + flag.description + "\n";
+/// `text` from column `column` of a line on, broken between words before column `width`; each line after the first is
+/// indented to `column`.
+std::string wrapped(const std::string& text, std::size_t column, std::size_t width) {
+  std::string out;
+  std::size_t at = column;
+  std::istringstream words(text);
+  for (std::string word; words >> word;) {
+    if (at > column && at + 1 + word.size() > width) {
+      out += "\n" + std::string(column, ' ');
+      at = column;
+    } else if (at > column) {
+      out += ' ';
+      ++at;
+    }
+    out += word;
+    at += word.size();
+  }
+  return out + "\n";
+}
+
+/// `left`, then `text` from `column` on: on a line of its own where `left` is too long.
+std::string two_columns(std::string left, const std::string& text, std::size_t column, std::size_t width) {
+  if (left.size() + 1 > column) left += "\n" + std::string(column, ' ');
+  left.resize(std::max(column, left.size()), ' ');
+  return left + wrapped(text, column, width);
+}
+
+std::string flag_names(const Flag& flag) {
+  const std::string names = (flag.short_name.empty() ? "      " : "  " + flag.short_name + ", ") + flag.name;
+  return flag.value.empty() ? names : names + " " + flag.value;
 }
 
 }  // namespace
+
+std::size_t help_width() {
+  winsize size{};
+  if (isatty(STDOUT_FILENO) == 0 || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return kLeastWidth;
+  return std::max<std::size_t>(kLeastWidth, size.ws_col);
+}
 
 std::vector<std::string> Flag::choices() const {
   std::vector<std::string> words;
@@ -71,23 +138,35 @@ std::vector<FlagGroup> flag_groups(const CLI::App& app) {
 
 std::span<const Example> examples() { return kExamples; }
 
-std::string help_text(const CLI::App& app) {
+std::string help_text(const CLI::App& app, HelpLength length, std::size_t width) {
+  const bool full = length == HelpLength::full;
+  const auto shown = [&](const Flag& flag) {
+    return full ||
+           std::find(std::begin(kBriefFlags), std::end(kBriefFlags), flag.name) != std::end(kBriefFlags);
+  };
+  const auto description = [&](const Flag& flag) {
+    return full || flag.name == "--help" ? flag.description
+                                         : flag.description.substr(0, flag.description.find(';'));
+  };
   std::string text = kIntroduction;
-  for (const Example& example : examples()) {
-    std::string line = std::string("  ") + example.command;
-    line.resize(std::max(kMeaningColumn, line.size() + 2), ' ');
-    text += line + example.meaning + "\n";
-  }
+  for (const Example& example : examples())
+    text += two_columns(std::string("  ") + example.command, example.meaning, kMeaningColumn, width);
   text += kUsage;
+  if (!full) text += "\n";
   for (const FlagGroup& group : flag_groups(app)) {
-    text += "\n" + group.name + ":\n";
-    for (const Flag& flag : group.flags) text += help_line(flag);
+    if (full) text += "\n" + group.name + ":\n";
+    for (const Flag& flag : group.flags)
+      if (shown(flag)) text += two_columns(flag_names(flag), description(flag), kDescriptionColumn, width);
   }
-  return text + kConclusion;
+  if (!full) return text + "\nAll flags: mnv2-classify --help, or man mnv2-classify.\n";
+  for (const char* paragraph : kConclusion) text += "\n" + wrapped(paragraph, 0, width);
+  return text;
 }
 
 std::string unknown_flag_message(const CLI::App& app, const std::string& argument) {
   const std::string name = argument.substr(0, argument.find('='));
+  for (const Alias& alias : kAliases)
+    if (name == alias.name) return "unknown flag '" + argument + "'; " + alias.hint;
   std::string best;
   std::size_t best_distance = std::max<std::size_t>(2, name.size() / 4) + 1;
   for (const CLI::Option* option : app.get_options()) {

@@ -15,7 +15,7 @@ namespace mnv2::app {
 struct Flag {
   std::string name;         // "--top-k"
   std::string short_name;   // "-k", or empty
-  std::string value;        // what stands behind it: "N", "FILE", "json|text"; empty: nothing
+  std::string value;        // what follows it: "N", "FILE", "json|text"; empty: nothing
   std::string description;  // one line
 
   /// The words that it takes, where there is a list of them.
@@ -38,8 +38,14 @@ struct Example {
 
 std::span<const Example> examples();
 
-/// What --help prints: examples first, then the flags by group.
-std::string help_text(const CLI::App& app);
+/// -h: a screenful, with the flags that most people use; --help: all of them.
+enum class HelpLength { brief, full };
+
+/// Examples first, then the flags by group, in lines of at most `width` columns, broken between words.
+std::string help_text(const CLI::App& app, HelpLength length, std::size_t width);
+
+/// 80, or the columns of the terminal that stdout is when it has more.
+std::size_t help_width();
 
 /// Says that `argument` is no flag, and which flag may have been meant.
 std::string unknown_flag_message(const CLI::App& app, const std::string& argument);

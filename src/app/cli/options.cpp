@@ -60,15 +60,14 @@ constexpr int kMaxBatch = 65536;
 void add_output_flags(CLI::App& app, Options& options) {
   add_number<float>(app, "--min-prob", options.min_prob, 0, 1, "leave out less probable classes (0)")
       ->type_name("P");
-  app.add_option("-o,--output", options.output, "file for the results, put in place when they are complete")
+  app.add_option("-o,--output", options.output, "file for the results, in place when they are complete")
       ->type_name("FILE");
   app.add_flag("--resume", options.resume, "append to the --output of a run that was cut short what it lacks")
       ->disable_flag_override();
   app.add_option("--embeddings", options.embeddings,
                  "pooled features as a NumPy array, a row for each input, and FILE.index.csv")
       ->type_name("FILE.npy");
-  app.add_option("--html", options.html,
-                 "a report for people: one page to look through and filter, with thumbnails")
+  app.add_option("--html", options.html, "one page for people, with thumbnails and filters")
       ->type_name("FILE");
   app.add_option("--sort-into", options.sort_into, "put each image into a folder for its class below DIR")
       ->type_name("DIR");
@@ -148,7 +147,7 @@ void add_flags(CLI::App& app, Options& options) {
   add_choice<Format>(
       app, "-f,--format", options.format,
       {{"json", Format::json}, {"jsonl", Format::jsonl}, {"csv", Format::csv}, {"text", Format::text}},
-      "without it, JSON for one image and one JSON object a line for more");
+      "JSON for one image, one JSON object a line for more");
   add_output_flags(app, options);
   app.add_flag("--unordered", options.unordered, "results as they are done, not in the order of the inputs")
       ->disable_flag_override();
@@ -188,13 +187,12 @@ void add_flags(CLI::App& app, Options& options) {
       ->disable_flag_override();
   app.add_flag("--summary", options.summary, "the layers of the model, their shapes and what they cost")
       ->disable_flag_override();
-  app.add_flag("--eval", options.eval,
-               "how often the model is right, on folders with a folder for each class")
+  app.add_flag("--eval", options.eval, "how often the model is right, on a folder per class")
       ->disable_flag_override();
   app.add_option("--truth", options.truth,
                  "with --eval: a CSV file with a path, relative to the folder given or its own, and a class")
       ->type_name("FILE");
-  app.add_flag("--bench", options.bench, "measure the speed, on the images given or on a made-up one")
+  app.add_flag("--bench", options.bench, "measure the speed, on images or a made-up one")
       ->disable_flag_override();
   add_number<double>(app, "--bench-seconds", options.bench_seconds, 0.01, 3600,
                      "how long to measure each row of the table (2)")
@@ -222,7 +220,9 @@ void add_flags(CLI::App& app, Options& options) {
                     "colours on stderr (auto: on a terminal, unless $NO_COLOR is set)");
   app.add_flag("--version", options.version, "version, instruction sets and image decoder")
       ->disable_flag_override();
-  app.set_help_flag("-h,--help", "this text")->disable_flag_override()->group("Messages");
+  app.set_help_flag("-h,--help", "the flags that most people use; --help: all of them")
+      ->disable_flag_override()
+      ->group("Messages");
 }
 
 /// CLI11's words for a command line that it cannot parse, made plain where they are not.
@@ -262,7 +262,8 @@ Options parse_options(const std::vector<std::string>& arguments) {
   try {
     app.parse(reversed);
   } catch (const CLI::CallForHelp&) {
-    options.help = help_text(app);
+    const bool full = std::find(arguments.begin(), separator, "--help") != separator;
+    options.help = help_text(app, full ? HelpLength::full : HelpLength::brief, help_width());
     return options;
   } catch (const CLI::ParseError& e) {
     throw UsageError(reworded(e.what()));
