@@ -29,8 +29,8 @@ class Commands(Case):
         (self.folder / "truth.csv").write_text("file,label\n0/0.png,class 0\n1/1.png,1\n")
         model = self.folder / "labelled.safetensors"
         subprocess.run([MAKE_MODEL, str(model), "--classes", str(CLASSES), "--labels"], check=True)
-        for name in ("models/mine.safetensors", "my-model/model.safetensors"):
-            (self.folder / name).parent.mkdir()
+        for name in ("models/mine.safetensors", "models/other.safetensors", "my-model/model.safetensors"):
+            (self.folder / name).parent.mkdir(exist_ok=True)
             shutil.copy(model, self.folder / name)
         self.environment["MNV2_MODEL"] = str(model)
 
