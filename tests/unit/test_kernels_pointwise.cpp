@@ -37,10 +37,10 @@ std::vector<std::int32_t> in_bytes(std::vector<std::int32_t> offsets) {
   return offsets;
 }
 
-const PanelFormat& format_named(const KernelTable& table, const std::string& name) {
+const PanelFormat& format_named(const KernelTable& table, std::string_view name) {
   for (const PanelFormat& format : table.formats)
     if (format.name == name) return format;
-  throw std::runtime_error("no format " + name);
+  throw std::runtime_error("no format " + std::string(name));
 }
 
 /// Panels of all outputs in `format`, as far as it takes them; the others in whole vectors.
