@@ -86,8 +86,11 @@ install_packages() {
   say "$(describe_cost "${missing[@]}")"
   local log
   log=$(mktemp)
-  if ! as_root env DEBIAN_FRONTEND=noninteractive "${apt[@]}" -o APT::Status-Fd=1 install -y "${missing[@]}" \
-    2>&1 </dev/null | show_progress "$log"; then
+  # apt's status has a pipe of its own: apt makes that one non-blocking, and scripts of packages fail where what they say
+  # has no room at once. sudo passes on the three standard streams alone.
+  # shellcheck disable=SC2016
+  if ! as_root env DEBIAN_FRONTEND=noninteractive sh -c 'exec "$@" 3>&1 >&2' sh \
+    "${apt[@]}" -o APT::Status-Fd=3 install -y "${missing[@]}" 2>"$log" </dev/null | show_progress; then
     cat "$log" >&2
     rm -f "$log"
     die "failed: apt-get install ${missing[*]}"
@@ -105,15 +108,15 @@ describe_cost() {
   echo "That is ${#plan[@]} packages: $((bytes / 1000000)) MB to download, $((kilobytes / 1000)) MB on the disk"
 }
 
-# show_progress LOG: reads what apt says (APT::Status-Fd) and shows how far it is, on a terminal in one line, else in a
-# line for every fifth. All else goes into LOG.
+# show_progress: reads apt's status (APT::Status-Fd) and shows how far it is, on a terminal in one line, else in a line for
+# every fifth.
 show_progress() {
-  local log=$1 line stage percent last=''
+  local line stage percent last=''
   while IFS= read -r line; do
     case $line in
       dlstatus:*) stage=downloading ;;
       pmstatus:*) stage=unpacking ;;
-      *) printf '%s\n' "$line" >>"$log" && continue ;;
+      *) continue ;;
     esac
     [[ $line =~ :([0-9]+)\.[0-9]+: ]] || continue
     percent=${BASH_REMATCH[1]}

@@ -250,7 +250,12 @@ pmstatus:liba1:amd64:55.5:Installing liba1 (amd64)
             (self.folder / name).write_text(text)
         self.write_tool("apt-get", """echo "$@" >>"$FAKE/calls"
 case $* in
-  *--simulate*) cat "$FAKE/plan" ;; *--print-uris*) cat "$FAKE/uris" ;; *Status-Fd*) cat "$FAKE/status"; exit "$STATUS" ;;
+  *--simulate*) cat "$FAKE/plan" ;; *--print-uris*) cat "$FAKE/uris" ;;
+  *Status-Fd=3*)  # a pipe that apt makes non-blocking, so that nothing else may be written there
+    [ "$(readlink /proc/$$/fd/3)" != "$(readlink /proc/$$/fd/1)" ] || exit 99
+    grep status: "$FAKE/status" >&3
+    grep -v status: "$FAKE/status"
+    exit "$STATUS" ;;
 esac""")
         # Of the packages' descriptions apt-cache prints those that are asked for.
         self.write_tool("apt-cache", """shift
