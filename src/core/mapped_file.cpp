@@ -55,6 +55,7 @@ MappedFile::MappedFile(const std::filesystem::path& path) {
 }
 
 void MappedFile::release(std::span<const std::byte> part) const noexcept {
+  if (part.empty()) return;
   const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
   const auto offset = static_cast<std::size_t>(part.data() - bytes_.data());
   const std::size_t begin = (offset + page - 1) / page * page;

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -156,6 +158,67 @@ TEST_CASE("a file of version 2, which knew one form of preprocessing and one out
   CHECK(load(dir, file.serialize()).preprocessing() == Preprocessing{.resize = 20, .crop = 16});
 }
 
+TEST_CASE("a file of version 4 may hold bfloat16 weights and the means of inputs") {
+  const TempDir dir;
+  ModelFile file = small_file();
+  file.metadata["format_version"] = "4";
+  const Architecture architecture = tiny_architecture(kClasses);
+  std::vector<FileTensor> means;
+  for (const Layer* layer : architecture.layers()) {
+    if (layer->kind == LayerKind::depthwise) continue;
+    FileTensor& weight = file.tensor(layer->name + ".weight");
+    weight.dtype = "BF16";
+    std::string upper;  // of each float32: little-endian
+    for (std::size_t i = 0; i < weight.data.size(); i += 4) upper += weight.data.substr(i + 2, 2);
+    weight.data = upper;
+    std::vector<float> mean(layer->in_c);
+    for (int c = 0; c < layer->in_c; ++c) mean[c] = 0.5f * static_cast<float>(c) - 1;
+    means.push_back({layer->name + ".input_mean", "F32", {layer->in_c}, raw(mean)});
+  }
+  // Each stands at a multiple of its own size: those of two bytes after those of four.
+  std::stable_partition(file.tensors.begin(), file.tensors.end(),
+                        [](const FileTensor& tensor) { return tensor.dtype == "F32"; });
+  const ModelFile without_means = file;
+  file.tensors.insert(file.tensors.begin(), means.begin(), means.end());
+  const Model model = load(dir, file.serialize());
+  const Model original = load(dir, small_file().serialize());
+  for (const Layer* layer : model.architecture().layers()) {
+    INFO(layer->name);
+    const bool depthwise = layer->kind == LayerKind::depthwise;
+    const std::span<const float> found = model.weight(*layer), expected = original.weight(*layer);
+    REQUIRE(found.size() == expected.size());
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      const auto bits = std::bit_cast<std::uint32_t>(expected[i]);
+      REQUIRE(std::bit_cast<std::uint32_t>(found[i]) == (depthwise ? bits : bits & 0xffff0000));
+    }
+    CHECK(model.weight_bf16(*layer).size() == (depthwise ? 0 : found.size()));
+    CHECK(model.input_mean(*layer).size() == (depthwise ? 0 : std::size_t(layer->in_c)));
+    if (!depthwise) CHECK(model.input_mean(*layer).back() == 0.5f * static_cast<float>(layer->in_c - 1) - 1);
+  }
+
+  const auto refusal = [&](const auto& change) {
+    return refusal_after([&](ModelFile& changed) {
+      changed = file;
+      change(changed);
+    });
+  };
+  CHECK(refusal([](ModelFile& f) { f.tensors.erase(f.tensors.begin() + 7); }) ==
+        "classifier.input_mean: missing tensor, expected F32 [20]");
+  CHECK(refusal([](ModelFile& f) { f.tensor("stem.input_mean").name = "blocks.0.depthwise.input_mean"; }) ==
+        "tensor \"blocks.0.depthwise.input_mean\": belongs to no layer of the architecture");
+  CHECK(refusal([](ModelFile& f) {
+          f.tensor("head.input_mean").shape = {1, f.tensor("head.input_mean").shape[0]};
+        }).starts_with("head.input_mean: shape [1, "));
+  CHECK(refusal([&](ModelFile& f) { f.tensor("head.weight") = small_file().tensor("head.weight"); }) ==
+        "head.weight: type F32, expected BF16");
+  CHECK(refusal([&](ModelFile& f) { f.tensor("stem.weight") = small_file().tensor("stem.weight"); }) ==
+        "blocks.0.project.weight: type BF16, expected F32");
+  CHECK(refusal([](ModelFile& f) { f.tensor("head.weight").data.replace(6, 2, "\x80\x7f"); }) ==
+        "head.weight: element 3 is inf, expected finite values");
+  const Model plain = load(dir, without_means.serialize());
+  CHECK(plain.input_mean(plain.architecture().stem).empty());
+}
+
 TEST_CASE("every form and interpolation is read by its name") {
   const TempDir dir;
   for (const mnv2::ResizeForm form : mnv2::kResizeForms) {
@@ -304,8 +367,8 @@ TEST_CASE("a file of another format or version is refused with what is understoo
         "__metadata__: no \"format\"" + hint);
   CHECK(refusal_after([](ModelFile& file) { file.metadata.insert_or_assign("format", "pt"); }) ==
         "__metadata__: \"format\" is \"pt\"" + hint);
-  CHECK(refusal_after([](ModelFile& file) { file.metadata.insert_or_assign("format_version", "4"); }) ==
-        "__metadata__: \"format_version\" is \"4\", this program understands \"1\" to \"3\"");
+  CHECK(refusal_after([](ModelFile& file) { file.metadata.insert_or_assign("format_version", "5"); }) ==
+        "__metadata__: \"format_version\" is \"5\", this program understands \"1\" to \"4\"");
   for (const std::string key : {"format_version", "architecture", "preprocessing", "source"}) {
     CHECK(refusal_after([&](ModelFile& file) { file.metadata.erase(key); }) ==
           "__metadata__: missing key \"" + key + "\"");
