@@ -136,6 +136,14 @@ apt_download() {
   quietly /usr/lib/apt/apt-helper "${apt[@]:1}" download-file "${uri//\'/}" "$work/package/$file" "$hash"
 }
 
+# without_contrib PATCH: what it changes outside contrib/, the modules that are not unpacked.
+without_contrib() {
+  awk '/^--- / { before = $0; next }
+    before != "" && /^\+\+\+ / { kept = $2 !~ /^[^\/]*\/contrib\//; if (kept) print before }
+    before != "" && !/^\+\+\+ / { if (kept) print before }
+    { before = ""; if (kept) print }' "$1"
+}
+
 # The release and the distribution's patches, without the modules that upstream has beside them. What dpkg-source does
 # more, it does for those.
 fetch_apt_source() {
@@ -152,7 +160,8 @@ fetch_apt_source() {
   unpack "$work"/package/*.orig.tar.*
   quietly tar -xf "$work"/package/*.debian.tar.* -C "$tree" --no-same-owner
   while read -r patch; do
-    quietly patch --directory="$tree" --strip=1 --force --input="$tree/debian/patches/$patch"
+    without_contrib "$tree/debian/patches/$patch" >"$work/patch"
+    [[ ! -s $work/patch ]] || quietly patch --directory="$tree" --strip=1 --force --input="$work/patch"
   done < <(sed 's/[[:space:]]*#.*//; /^[[:space:]]*$/d' "$tree/debian/patches/series")
 }
 
