@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Decodes the same photos with two builds of decode_tool, in turn, and compares pixels and CPU time.
 
   tests/bench/compare_decoders.py BUILD_A BUILD_B PHOTO_OR_FOLDER...     e.g. build-system build ../shared/images/dev

@@ -17,7 +17,7 @@ import time
 import unittest
 
 from support.cli import CLASSES, MAKE_IMAGE, MAKE_MODEL, PROGRAM, Case, parse
-from support.readme import code_block
+from support.readme import PROGRAM_README, code_block
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 BROWSER_TIMEOUT = 600  # seconds: a browser on a busy machine
@@ -105,7 +105,7 @@ class Page(Report):
         (self.folder / "build").mkdir()
         (self.folder / "build/mnv2-classify").symlink_to(PROGRAM)
         self.make_folder(3)
-        subprocess.run(["bash", "-c", code_block("Use", "--html")], cwd=self.folder, env=self.environment, check=True,
+        subprocess.run(["bash", "-c", code_block(PROGRAM_README, "--html")], cwd=self.folder, env=self.environment, check=True,
                        timeout=120)
         self.assertEqual(self.read()[1], [parse(line) for line in (self.folder / "results.jsonl").read_text().splitlines()])
 

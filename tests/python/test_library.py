@@ -14,7 +14,7 @@ import tempfile
 import unittest
 
 from support.library import float32, make_model, make_pixels, program_answer, run, write_png, write_ppm
-from support.readme import code_block
+from support.readme import LIBRARY_README, code_block
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = os.environ["MNV2_BUILD"]
@@ -237,7 +237,7 @@ class Examples(Installed):
     def test_the_readme_shows_them(self):
         """Each block of code in the README is lines of the example, as they are there."""
         for name, word in (("classify.cpp", "mnv2::Model::load"), ("classify.c", "mnv2_model_load")):
-            block = code_block("As a library", word)
+            block = code_block(LIBRARY_README, word)
             lines = [line.strip() for line in (EXAMPLES / name).read_text().splitlines()]
             shown = [line.strip() for line in block.splitlines()]
             self.assertGreater(len(shown), 5)
@@ -254,7 +254,7 @@ class Examples(Installed):
         (home / "build").symlink_to(BUILD)
         (home / "tests").symlink_to(ROOT / "tests")
         words = ("cmake --install", "cmake -S tests/examples", "export PKG_CONFIG_PATH", "$(pkg-config --cflags mnv2)")
-        commands = "".join(code_block("As a library", word) for word in words)
+        commands = "".join(code_block(LIBRARY_README, word) for word in words)
         commands = re.sub(r"^cmake --build build .*\n", "", commands)  # it is built
         run("bash", "-ec", commands, cwd=home, env={**os.environ, "HOME": str(home)})
         for name in ("classify", "classify_c", "shared", "static", "static_c"):

@@ -16,7 +16,7 @@ import time
 import unittest
 
 from support.cli import TIMEOUT, Case
-from support.readme import code_block
+from support.readme import PROGRAM_README, code_block
 
 SHARE = pathlib.Path(os.environ["MNV2_SHARE"])
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -160,7 +160,7 @@ class Bash(Manual):
     def test_as_the_readme_has_it(self):
         """In a folder where build/ is the build."""
         (self.folder / "build").symlink_to(SHARE.parent)
-        show, source = (line.strip() for line in code_block("Use", "build/share/man").splitlines())
+        show, source = (line.strip() for line in code_block(PROGRAM_README, "build/share/man").splitlines())
         text = subprocess.run(["bash", "--norc", "-c", show], cwd=self.folder, capture_output=True, timeout=TIMEOUT,
                               env={**self.environment, "LC_ALL": "C.UTF-8"}) if shutil.which("man") else None
         if text:

@@ -1,4 +1,4 @@
-"""What the README tells people to type to spread the work: the commands as they stand there, run.
+"""What scripts/README.md tells people to type to spread the work: the commands as they stand there, run.
 
 MNV2_PROGRAM, MNV2_MAKE_MODEL and MNV2_MAKE_IMAGE name the program and the tools that make a model and a JPEG.
 """
@@ -12,8 +12,8 @@ import sys
 import unittest
 
 from support.cli import TIMEOUT, parse
-from support.readme import code_block
-from support.recipes import SECTION, RecipeCase
+from support.readme import SCRIPTS_README, code_block
+from support.recipes import RecipeCase
 
 
 @unittest.skipUnless(shutil.which("parallel"), "GNU parallel is not installed (Debian's package parallel)")
@@ -24,12 +24,12 @@ class Parallel(RecipeCase):
         (self.folder / "home/.parallel/will-cite").touch()  # it asks for citations on stderr otherwise
 
     def test_a_list_in_portions(self):
-        script = code_block(SECTION, "--pipe").replace("-N 200", "-N 4")
+        script = code_block(SCRIPTS_README, "--pipe").replace("-N 200", "-N 4")
         self.shell(script, status=1)  # one portion has the torn image
         self.assertEqual(self.read("all.jsonl"), self.whole)
 
     def test_shards_with_a_log(self):
-        script = code_block(SECTION, "--resume-failed")
+        script = code_block(SCRIPTS_README, "--resume-failed")
         self.environment["MNV2_MODEL"] = "/nonexistent"
         parallel_line = script.splitlines()[0]
         self.shell(parallel_line, status=8)  # as many as there are jobs
@@ -83,12 +83,53 @@ class Spark(RecipeCase):
             environ = self.environment
 
         names = {"sc": FakeContext(self.folder), "os": Os, "json": json}
-        exec(code_block(SECTION, "sc.textFile"), names)  # the README's own lines
+        exec(code_block(SCRIPTS_README, "sc.textFile"), names)  # its own lines
         records = names["records"].collect()
         self.assertEqual([r["path"] for r in records], paths)
         whole = [parse(line) for line in self.whole.splitlines()]
         for record, expected in zip(records, whole):
             self.assertEqual({**record, "path": os.path.relpath(record["path"], self.folder)}, expected)
+
+
+class FakeBag:
+    """What dask.bag does here: a list in partitions, each of which goes through a function."""
+
+    def __init__(self, partitions):
+        self.partitions = partitions
+
+    @classmethod
+    def from_sequence(cls, sequence, npartitions):
+        return cls([sequence[i::npartitions] for i in range(npartitions)])
+
+    def map_partitions(self, function):
+        return FakeBag([function(partition) for partition in self.partitions])
+
+    def compute(self):
+        return [item for partition in self.partitions for item in partition]
+
+
+class Dask(RecipeCase):
+    def test_portions(self):
+        paths = sorted(str(path.relative_to(self.folder)) for path in (self.folder / "photos").rglob("*.jpg"))
+        (self.folder / "list.txt").write_text("\n".join(paths))
+
+        class Dask:
+            bag = FakeBag
+
+        class Subprocess:
+            PIPE = subprocess.PIPE
+
+            @staticmethod
+            def run(*arguments, **options):
+                return subprocess.run(*arguments, **options, cwd=self.folder, env=self.environment, timeout=TIMEOUT)
+
+        names = {"dask": Dask, "subprocess": Subprocess, "json": json, "open": lambda name: open(self.folder / name)}
+        exec(code_block(SCRIPTS_README, "dask.bag"), names)
+        whole = sorted(map(json.dumps, map(parse, self.whole.splitlines())))
+        self.assertEqual(sorted(map(json.dumps, names["records"])), whole)
+        self.environment["MNV2_MODEL"] = "/nonexistent"
+        with self.assertRaisesRegex(RuntimeError, "exit status 3"):
+            exec(code_block(SCRIPTS_README, "dask.bag"), names)
 
 
 if __name__ == "__main__":

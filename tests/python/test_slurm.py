@@ -1,4 +1,4 @@
-"""The README's array job on a Slurm of our own: slurmctld and slurmd on loopback, in a temporary folder.
+"""The array job of scripts/README.md on a Slurm of our own: slurmctld and slurmd on loopback, in a temporary folder.
 
 Needs root and Debian's slurm-wlm; exit status 77 says why it was skipped. MNV2_PROGRAM, MNV2_MAKE_MODEL and
 MNV2_MAKE_IMAGE name the program and the tools that make a model and a JPEG.
@@ -12,8 +12,8 @@ import sys
 import time
 import unittest
 
-from support.readme import code_block
-from support.recipes import SECTION, RecipeCase
+from support.readme import SCRIPTS_README, code_block
+from support.recipes import RecipeCase
 
 SKIPPED = 77
 START_SECONDS = 60  # for the daemons to find each other
@@ -113,8 +113,8 @@ class Slurm(RecipeCase):
         if failure:
             self.skipTest(f"Slurm does not start here: {failure}")
         self.environment = cluster.environment
-        (self.folder / "classify.sbatch").write_text(code_block(SECTION, "#SBATCH"))
-        job = subprocess.run(["bash", "-c", code_block(SECTION, "sbatch --wait")], cwd=self.folder, env=self.environment,
+        (self.folder / "classify.sbatch").write_text(code_block(SCRIPTS_README, "#SBATCH"))
+        job = subprocess.run(["bash", "-c", code_block(SCRIPTS_README, "sbatch --wait")], cwd=self.folder, env=self.environment,
                              capture_output=True, text=True, timeout=JOB_SECONDS)
         said = job.stderr + "".join(p.read_text(errors="replace") for p in self.folder.glob("slurm-*.out"))
         self.assertEqual(job.returncode, 0, said + cluster.logs())

@@ -46,7 +46,7 @@ from mnv2.figures.kinds import KINDS
 from mnv2.figures.styles import SPLITS, shared_entries
 from mnv2.train import command as train_command
 from mnv2.train.data import Augmentation, Sizes
-from support.readme import code_block
+from support.readme import SCRIPTS_README, code_block
 
 CLASSES = ("disc", "frame", "two_bars")
 SMALL = ["--width", "0.1", "--input-size", "32", "--epochs", "2", "--batch", "8", "--threads", "1",
@@ -305,7 +305,7 @@ class Readme(unittest.TestCase):
             draw_shape("disc", 1000).save(folder / "new-photo.jpg")
             # PyTorch's threads may not spin for each other where other tests run beside.
             environment = {**os.environ, "PYTHON": sys.executable, "OMP_WAIT_POLICY": "passive"}
-            commands = code_block("A classifier of your own", "scripts/train.py").splitlines()
+            commands = code_block(SCRIPTS_README, "scripts/train.py").splitlines()
             self.assertEqual(len(commands), 3)
             outputs = []
             for command in commands:

@@ -1,11 +1,9 @@
-"""What the tests of the README's recipes for many machines share."""
+"""What the tests of the recipes of scripts/README.md for many machines share."""
 
 import os
 import subprocess
 
 from support.cli import PROGRAM, TIMEOUT, Case
-
-SECTION = "Many images, many machines"
 
 
 class RecipeCase(Case):
