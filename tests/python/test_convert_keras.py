@@ -245,7 +245,7 @@ class TeachableMachine(ConvertCase):
         (self.folder / "metadata.json").write_text("{")
         (self.folder / "weights.bin").write_bytes(weights)
         self.assertNotIn("labels", self.converted(self.folder)[0])
-        self.assertEqual(parse_model_file(self.output)[0]["format_version"], "3")
+        self.assertEqual(parse_model_file(self.output)[0]["format_version"], "4")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from support.converter import (ROOT, ConverterCase, conversion, parse_model_file, random_network,
+from support.converter import (ROOT, ConverterCase, calibration, conversion, parse_model_file, random_network,
                                state)
 from mnv2.convert.published import WEIGHTS
 
@@ -72,7 +72,8 @@ class WithoutTorch(ConverterCase):
     def test_same_bytes_with_numpy_alone(self) -> None:
         """The command, where torch and torchvision cannot be imported."""
         path = self.save(THOUSAND.state_dict())
-        self.assertEqual(self.run_converter("--checkpoint", path)[0], 0)
+        with mock.patch.object(calibration, "SYNTHETIC_IMAGES", 32):  # as many as the command takes
+            self.assertEqual(self.run_converter("--checkpoint", path)[0], 0)
         expected = self.output.read_bytes()
         program = ("import sys; sys.modules.update(torch=None, torchvision=None); sys.path.insert(0, sys.argv.pop(1)); "
                    "from convert_torchvision import main; sys.exit(main(sys.argv[1:]))")
@@ -196,7 +197,7 @@ class Output(ConverterCase):
         self.assertEqual(len(data), 8 + length + sum(tensor.nbytes for tensor in tensors.values()))
         architecture = json.loads(metadata["architecture"])
         self.assertEqual((metadata["format"], metadata["format_version"], architecture["name"]),
-                         ("mnv2-classify", "2", "mobilenet_v2"))
+                         ("mnv2-classify", "4", "mobilenet_v2"))
         self.assertEqual((len(architecture["blocks"]), architecture["blocks"][0]["expand"]), (17, None))
         self.assertEqual(architecture["stem"], {"kind": "conv", "in_channels": 3, "out_channels": 8, "kernel": 3, "stride": 2,
                                                 "clamp": [0, 6], "source_parameters": 8 * 27 + 2 * 8})
@@ -218,10 +219,10 @@ class Output(ConverterCase):
                       lambda metadata, tensors: metadata.__setitem__("source", "?"),
                       lambda metadata, tensors: tensors.__setitem__("head.weight", tensors["head.weight"].reshape(-1)),
                       lambda metadata, tensors: tensors.pop("classifier.bias")):
-            def spoiled(target: Path, metadata: dict[str, str], tensors: dict[str, Any]) -> None:
+            def spoiled(target: Path, metadata: dict[str, str], tensors: dict[str, Any], bfloat16: bool) -> None:
                 metadata, tensors = dict(metadata), {name: tensor.copy() for name, tensor in tensors.items()}
                 spoil(metadata, tensors)
-                write(target, metadata, tensors)
+                write(target, metadata, tensors, bfloat16)
 
             with mock.patch.object(conversion, "write_model_file", spoiled):
                 self.assert_refused(path, "read back other")

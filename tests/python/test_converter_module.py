@@ -131,7 +131,7 @@ class Modules(EngineCase):
                          [block.use_res_connect for block in network.features[1:-1]])
         # Its state_dict alone does not tell of ReLU.
         observed = parse_model_file(self.output)[1]
-        metadata, stated = self.convert(network.state_dict(), "--activation", "relu")
+        metadata, stated = self.convert(network.state_dict(), "--activation", "relu", "--crop", image().shape[2])
         self.assertEqual(json.loads(metadata["architecture"]), architecture)
         self.assertEqual({name: values.tobytes() for name, values in stated.items()},
                          {name: values.tobytes() for name, values in observed.items()})

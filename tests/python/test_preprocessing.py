@@ -28,6 +28,11 @@ except ImportError as e:
     transforms = None
     print(f"torchvision is missing ({e}): compared with Pillow alone")
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts"))
+from mnv2.convert.architecture import Preprocessing  # noqa: E402
+from mnv2.convert.calibration import normalise  # noqa: E402
+from mnv2.convert.photos import make_square  # noqa: E402
+
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 PAIRS = [(256, 224), (232, 224), (224, 224), (64, 96), (33, 17), (17, 64), (40, 41), (96, 64), (1, 1), (5, 3), (2, 9)]
@@ -281,6 +286,27 @@ class PreprocessingTest(unittest.TestCase):
             for form in ("fit", "squash"):
                 self.check_bytes(rows, 224, 224, MEAN, STD, False, interpolation, form)
                 self.check_bytes(rows.transpose(1, 0, 2), 224, 224, MEAN, STD, False, interpolation, form)
+
+    def test_the_converters_own(self):
+        """What scripts/convert.py --calibrate takes photos through, by every form and filter."""
+        rng = random.Random(8)
+        for i in range(66):
+            resize, crop = PAIRS[i % len(PAIRS)]
+            pixels = random_image(rng, *(random_size(rng, resize) if i % 2 else (rng.randrange(1, 12), rng.randrange(1, 12))))
+            image = Image.fromarray(pixels)
+            for form in FORMS:
+                for interpolation in INTERPOLATIONS if not form.startswith("squash-") else ["bilinear"]:
+                    case = f"{image.size} {form} {resize} {crop} {interpolation}"
+                    wanted = Preprocessing(resize, crop, MEAN, STD, interpolation, form)
+                    found = make_square(image, wanted)
+                    normalised = normalise(np.ascontiguousarray(found.transpose(2, 0, 1), np.float32), wanted)
+                    if form.startswith("squash-"):
+                        expected = reference_floats(pixels, crop, form, MEAN, STD)
+                        self.assertLessEqual(np.abs(normalised - expected).max(), 1e-5, case)
+                        continue
+                    expected = reference_crop(image, resize, crop, interpolation, form)
+                    self.assertEqual((found.dtype, found.tolist()), (np.uint8, expected.tolist()), case)
+                    self.assertEqual(normalised.tobytes(), reference_input(expected, MEAN, STD).tobytes(), case)
 
     def test_normalisation(self):
         """All 256 values, with all sorts of means and deviations."""

@@ -138,19 +138,22 @@ def describe_preprocessing(preprocessing: Preprocessing) -> dict[str, Any]:
     return described
 
 
-def format_version(architecture: Architecture, preprocessing: Preprocessing) -> str:
-    """The oldest version that can say all this, so that older programs read what they can run."""
+def format_version(architecture: Architecture, preprocessing: Preprocessing, low_precision: bool = False) -> str:
+    """The oldest version that can say all this, so that older programs read what they can run. `low_precision`: there are
+    bfloat16 weights, or the layers' mean inputs."""
+    if low_precision:
+        return "4"
     old = (not isinstance(architecture.classifier, tuple) and architecture.output_activation == SOFTMAX and
            preprocessing.form == "crop" and preprocessing.interpolation in VERSION_2_INTERPOLATIONS)
     return "2" if old else "3"
 
 
 def make_metadata(architecture: Architecture, preprocessing: Preprocessing, labels: Optional[list[str]], source: str,
-                  source_sha256: Optional[str]) -> dict[str, str]:
+                  source_sha256: Optional[str], low_precision: bool = False) -> dict[str, str]:
     """The `__metadata__` of a model file; `labels` and `source_sha256` are left out when None."""
     metadata = {
         "format": FORMAT,
-        "format_version": format_version(architecture, preprocessing),
+        "format_version": format_version(architecture, preprocessing, low_precision),
         "architecture": compact_json(describe(architecture)),
         "preprocessing": compact_json(describe_preprocessing(preprocessing)),
         "source": source,

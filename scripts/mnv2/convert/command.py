@@ -18,7 +18,7 @@ from typing import Optional, Sequence
 
 from mnv2.convert.architecture import (CROP_FORMS, FORMS, INTERPOLATIONS, OUTPUT_ACTIVATIONS, ConversionError,
                                        Preprocessing)
-from mnv2.convert.options import parse_channels, parse_side
+from mnv2.convert.options import add_precision_options, parse_channels, parse_side
 from mnv2.convert.preprocessing import MAX_CROP, MAX_RESIZE, check_preprocessing
 from mnv2.interpreter import need
 
@@ -48,6 +48,7 @@ def parse_arguments(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
     for name, above in (("mean", -math.inf), ("std", 0.0)):
         preprocessing.add_argument(f"--{name}", type=partial(parse_channels, above=above), metavar="R,G,B",
                                    help="for values from 0 to 1")
+    add_precision_options(parser)
     return parser.parse_args(arguments)
 
 
@@ -75,8 +76,7 @@ def choose_images(found: Preprocessing, options: argparse.Namespace) -> Preproce
 
 def run(options: argparse.Namespace) -> None:
     """Does what the command line asks for. Raises ConversionError, OSError, ImportError."""
-    from mnv2.convert.architecture import make_metadata
-    from mnv2.convert.conversion import check_output, find_labels, write_checked
+    from mnv2.convert.conversion import Precision, check_output, find_labels, write_folded
     from mnv2.convert.fold import to_float32
     from mnv2.convert.heads import settle_outputs
     from mnv2.convert.read_source import read_source
@@ -89,17 +89,17 @@ def run(options: argparse.Namespace) -> None:
     preprocessing = choose_images(source.preprocessing, options)
     tensors = {name: to_float32(f"{name} with its normalisation folded in", values)
                for name, values in network.tensors.items()}
-    metadata = make_metadata(architecture, preprocessing, labels, f"{source.title} {printable(options.source.name)}",
-                             source.sha256)
-    size = write_checked(options.output, metadata, tensors, source.check)
+    converted = write_folded(options.output, tensors, architecture, preprocessing, labels,
+                             f"{source.title} {printable(options.source.name)}", Precision(options.dtype, options.calibrate),
+                             source.sha256, source.check)
 
     outputs = architecture.outputs
     what = f"features only, {architecture.layers()[-1][1].out_channels} of them" if outputs == 0 else (
         f"{architecture.classes} classes by {architecture.output_activation}, {'no' if labels is None else len(labels)} labels")
     note(f"{printable(str(options.source))}: {source.title}; {architecture.name}, {len(architecture.blocks)} blocks, {what}")
-    for line in source.notes:
+    for line in [*source.notes, *converted.notes]:
         note(line)
-    note(f"wrote {options.output}: {size} bytes, {sum(tensor.size for tensor in tensors.values())} parameters; images: "
+    note(f"wrote {options.output}: {converted.bytes} bytes, {converted.parameters} parameters; images: "
          f"{describe_images(preprocessing)}; checked against the source's own operations")
 
 
@@ -116,7 +116,7 @@ def printable(text: str) -> str:
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     options = parse_arguments(arguments)
     if arguments is None:
-        need("numpy")
+        need("numpy", *["PIL"] * (options.calibrate is not None))
     try:
         run(options)
     except (ConversionError, ImportError) as error:

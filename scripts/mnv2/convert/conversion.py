@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Callable, Mapping, Optional, Sequence, Union
 
 import numpy as np
 
 from mnv2.convert.architecture import Architecture, ConversionError, Preprocessing, make_metadata
+from mnv2.convert.calibration import calibrate
 from mnv2.convert.fold import count_source_parameters, fold
 from mnv2.convert.labels import LabelsError, imagenet_labels, read_labels
 from mnv2.convert.layouts import Recognised
-from mnv2.convert.model_file import read_model_file, write_model_file
+from mnv2.convert.model_file import read_model_file, round_weights, write_model_file
+from mnv2.convert.options import BFLOAT16, FLOAT32
 
-# Looks at the model file before it gets its name; raises ConversionError when it is not what it should be.
+# Looks at what a model file says and at its layers' weights and biases; raises ConversionError when they are not what they
+# should be.
 Check = Callable[[dict[str, str], dict[str, np.ndarray]], None]
+
+
+@dataclass(frozen=True)
+class Precision:
+    """What a file holds for arithmetic of less than float32: `dtype` of the weights (one of DTYPES), and `photos`, a folder of
+    those that the layers' mean inputs are measured on; without it they are synthetic ones."""
+
+    dtype: str = FLOAT32
+    photos: Optional[Path] = None
 
 
 @dataclass(frozen=True)
@@ -29,6 +42,7 @@ class Converted:
     architecture: Architecture
     preprocessing: Preprocessing
     labels: Optional[list[str]]
+    notes: list[str] = field(default_factory=list)  # what else is to be said
     recognised: Optional[Recognised] = None  # of a network that was recognised by its tensors' names
 
 
@@ -65,31 +79,59 @@ def check_output(output: Path, checkpoint: Optional[Path] = None) -> None:
 
 
 def write_network(output: Path, tensors: Mapping[str, np.ndarray], recognised: Recognised,
-                  preprocessing: Preprocessing, labels: Optional[list[str]], source: str,
+                  preprocessing: Preprocessing, labels: Optional[list[str]], source: str, precision: Precision = Precision(),
                   source_sha256: Optional[str] = None, check: Optional[Check] = None) -> Converted:
     """Folds `tensors` and writes the model file. Raises ConversionError."""
     folded = fold(tensors, recognised)
     recognised = count_source_parameters(tensors, recognised)
-    metadata = make_metadata(recognised.architecture, preprocessing, labels, source, source_sha256)
-    size = write_checked(output, metadata, folded, check)
-    return Converted(output, size, sum(tensor.size for tensor in folded.values()), recognised.architecture, preprocessing,
-                     labels, recognised)
+    converted = write_folded(output, folded, recognised.architecture, preprocessing, labels, source, precision,
+                             source_sha256, check)
+    return replace(converted, recognised=recognised)
 
 
-def write_checked(output: Path, metadata: dict[str, str], tensors: dict[str, np.ndarray],
-                   check: Optional[Check]) -> int:
-    """Writes a temporary file beside `output`, reads it back, compares, and renames it. Returns its size in bytes."""
+def write_folded(output: Path, folded: dict[str, np.ndarray], architecture: Architecture, preprocessing: Preprocessing,
+                 labels: Optional[list[str]], source: str, precision: Precision = Precision(),
+                 source_sha256: Optional[str] = None, check: Optional[Check] = None) -> Converted:
+    """Measures the layers' mean inputs and writes the model file. `folded`: float32 weights and biases of all layers.
+
+    `check` sees these as they were before rounding to bfloat16. Raises ConversionError.
+    """
+    bfloat16 = precision.dtype == BFLOAT16
+    stored = round_weights(folded) if bfloat16 else folded
+    calibration = calibrate(architecture, folded, preprocessing, precision.photos)
+    tensors = in_order(architecture, {**stored, **(calibration.means or {})})
+    metadata = make_metadata(architecture, preprocessing, labels, source, source_sha256,
+                             low_precision=bfloat16 or calibration.means is not None)
+    size = write_checked(output, metadata, tensors, bfloat16, check and partial(check, metadata, folded))
+    notes = list(calibration.notes)
+    if calibration.means is not None:
+        notes.insert(0, f"each layer's mean input, which int8 corrects its biases by, is that of {calibration.images}")
+    return Converted(output, size, sum(tensor.size for tensor in folded.values()), architecture, preprocessing, labels, notes)
+
+
+def in_order(architecture: Architecture, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """By layers in order of execution: weight, bias and mean input of each."""
+    names = (f"{name}.{part}" for name, _ in architecture.layers() for part in ("weight", "bias", "input_mean"))
+    return {name: tensors[name] for name in names if name in tensors}
+
+
+def write_checked(output: Path, metadata: dict[str, str], tensors: dict[str, np.ndarray], bfloat16: bool,
+                  check: Optional[Callable[[], None]]) -> int:
+    """Writes a temporary file beside `output`, reads it back, compares, and renames it. Returns its size in bytes.
+
+    `check` looks at the network once its file was read back, and raises ConversionError when it is not what it should be.
+    """
     temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
     try:
-        write_model_file(temporary, metadata, tensors)
+        write_model_file(temporary, metadata, tensors, bfloat16)
         read_metadata, read_tensors = read_model_file(temporary)
-        if read_metadata != metadata or list(read_tensors) != list(tensors):
+        if read_metadata != metadata or set(read_tensors) != set(tensors):
             raise ConversionError(f"{temporary}: read back other metadata or tensors than written")
         for name, tensor in tensors.items():
             if read_tensors[name].shape != tensor.shape or not np.array_equal(read_tensors[name], tensor):
                 raise ConversionError(f"{temporary}: {name}: read back other values than written")
         if check is not None:
-            check(read_metadata, read_tensors)
+            check()
         size = temporary.stat().st_size
         os.replace(temporary, output)
         return size

@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING, Optional, Sequence, Union
 from mnv2.convert.architecture import ConversionError, Preprocessing
 from mnv2.convert.heads import settle_outputs
 from mnv2.convert.known_layouts import LAYOUTS, recognise
+from mnv2.convert.options import DTYPES, FLOAT32
 from mnv2.convert.preprocessing import PreprocessingWishes, check_preprocessing, choose_preprocessing
 
 if TYPE_CHECKING:
     import torch
 
-    from mnv2.convert.conversion import Converted
+    from mnv2.convert.conversion import Converted, Precision
     from mnv2.convert.observe import Subject
 
 
 def convert(module: "torch.nn.Module", example_input: "torch.Tensor", output: Union[str, Path], *,
             arch: Optional[str] = None, labels: Union[None, Path, Sequence[str]] = None,
             wishes: PreprocessingWishes = PreprocessingWishes(), source: Optional[str] = None,
-            output_activation: Optional[str] = None) -> Converted:
+            output_activation: Optional[str] = None, dtype: str = FLOAT32,
+            photos: Optional[Path] = None) -> Converted:
     """Writes a model file of `module`, which stays as it is.
 
     The layers are recognised by the names of the state_dict (`arch`: a name of LAYOUTS, to force one), or else by what the
@@ -31,11 +33,12 @@ def convert(module: "torch.nn.Module", example_input: "torch.Tensor", output: Un
     1e-4 of the largest; a softmax or sigmoid at the end is left out, because the program has its own. Without either in the
     module `output_activation` says what the outputs are: "softmax" (the default), "sigmoid" or "none".
 
-    `labels` is a file or the names; the crop is the side of `example_input`, unless `wishes` say otherwise.
+    `dtype` ("float32" or "bfloat16") is that of the weights in the file; the layers' mean inputs are measured on `photos`, a
+    folder, or else on synthetic images. `labels` is a file or the names; the crop is the side of `example_input`, unless `wishes` say otherwise.
     Raises ConversionError, and whatever `module` raises when it runs.
     """
     from mnv2.convert.checkpoint import refuse_quantised
-    from mnv2.convert.conversion import check_output, find_labels, write_network
+    from mnv2.convert.conversion import Precision, check_output, find_labels, write_network
     from mnv2.convert.observe import example_and_noise, observe, take_apart
 
     output = Path(output)
@@ -43,6 +46,9 @@ def convert(module: "torch.nn.Module", example_input: "torch.Tensor", output: Un
     if arch is not None and arch not in LAYOUTS:
         raise ConversionError(f"arch {arch!r}, expected one of {', '.join(LAYOUTS)}")
     refuse_quantised(module.state_dict())
+    if dtype not in DTYPES:
+        raise ConversionError(f"dtype {dtype!r}, expected one of {', '.join(DTYPES)}")
+    precision = Precision(dtype, None if photos is None else Path(photos))
     example_and_noise(example_input)
     subject = take_apart(module)
     try:
@@ -52,7 +58,7 @@ def convert(module: "torch.nn.Module", example_input: "torch.Tensor", output: Un
     except ConversionError as error:
         if arch is not None:
             raise
-        options = (labels, wishes, source or f"module {type(module).__name__}", output_activation)
+        options = (labels, wishes, source or f"module {type(module).__name__}", output_activation, precision)
         return _convert_structure(subject, example_input, output, error, *options)
     if wishes.crop is None and example_input.shape[2] == example_input.shape[3]:
         crop = int(example_input.shape[2])
@@ -63,16 +69,15 @@ def convert(module: "torch.nn.Module", example_input: "torch.Tensor", output: Un
     recognised = replace(recognised, architecture=architecture)
     names = find_labels(labels, architecture)
     return write_network(output, subject.tensors, recognised, preprocessing, names,
-                         source or f"module {type(module).__name__}", check=observed.check)
+                         source or f"module {type(module).__name__}", precision, check=observed.check)
 
 
 def _convert_structure(subject: Subject, example_input: torch.Tensor, output: Path, by_names: ConversionError,
                        labels: Union[None, Path, Sequence[str]], wishes: PreprocessingWishes, source: str,
-                       output_activation: Optional[str]) -> Converted:
+                       output_activation: Optional[str], precision: Precision) -> Converted:
     """Writes a model file of what the module does, whatever its tensors are called; raises `by_names`, with what is wrong with
     the structure too, when that is no MobileNet either."""
-    from mnv2.convert.architecture import make_metadata
-    from mnv2.convert.conversion import Converted, find_labels, write_checked
+    from mnv2.convert.conversion import find_labels, write_folded
     from mnv2.convert.fold import to_float32
     from mnv2.convert.observe_graph import ModuleCheck, observe_graph
     from mnv2.convert.source import fold_input, recognise_graph
@@ -92,6 +97,5 @@ def _convert_structure(subject: Subject, example_input: torch.Tensor, output: Pa
     architecture = settle_outputs(network.architecture, output_activation, network.output_activation)
     names = find_labels(labels, architecture)
     tensors = {name: to_float32(name, values) for name, values in network.tensors.items()}
-    metadata = make_metadata(architecture, preprocessing, names, source, None)
-    size = write_checked(output, metadata, tensors, ModuleCheck(subject, example_input, graph, scale, shift))
-    return Converted(output, size, sum(tensor.size for tensor in tensors.values()), architecture, preprocessing, names)
+    return write_folded(output, tensors, architecture, preprocessing, names, source, precision,
+                        check=ModuleCheck(subject, example_input, graph, scale, shift))

@@ -5,8 +5,21 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from pathlib import Path
 
 from mnv2.convert.block_table import Row
+
+
+FLOAT32, BFLOAT16 = DTYPES = ("float32", "bfloat16")  # of the weights in a model file
+
+
+def add_precision_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("low precision")
+    group.add_argument("--dtype", choices=DTYPES, default=FLOAT32,
+                       help="of the weights in the file; bfloat16 halves it and rounds them (default: float32)")
+    group.add_argument("--calibrate", type=Path, metavar="FOLDER",
+                       help="photos to measure each layer's mean input on, which int8 corrects its biases by; at most 128 of them, "
+                            "evenly chosen; needs Pillow (default: 32 synthetic images)")
 
 
 def parse_side(text: str, limit: int) -> int:

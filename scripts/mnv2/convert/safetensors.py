@@ -1,4 +1,5 @@
-"""Reads the safetensors container: 8 bytes length of the header, a JSON header, then the tensors' bytes without gaps."""
+"""Reads the safetensors container: 8 bytes length of the header, a JSON header, then the tensors' bytes without gaps.
+And bfloat16, which NumPy does not know."""
 
 from __future__ import annotations
 
@@ -15,6 +16,17 @@ DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8",
 
 class SafetensorsError(Exception):
     """Bytes that are no safetensors file."""
+
+
+def to_bfloat16(values: np.ndarray) -> np.ndarray:
+    """Finite float32 as uint16, rounded to nearest, ties to even; what is nearer to 2^128 becomes infinite."""
+    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
+    return ((bits + np.uint32(0x7FFF) + ((bits >> 16) & 1)) >> 16).astype("<u2")
+
+
+def from_bfloat16(values: np.ndarray) -> np.ndarray:
+    """The uint16 of to_bfloat16 as float32."""
+    return (values.astype(np.uint32) << 16).view(np.float32)
 
 
 def looks_like_safetensors(data: bytes) -> bool:
@@ -45,7 +57,7 @@ def read_safetensors(data: bytes) -> tuple[dict[str, str], dict[str, tuple[str, 
                 raise SafetensorsError(f"{name}: not {shape} {entry['dtype']} values right after the one before")
             values = np.frombuffer(data, dtype, count, first).reshape(shape)
             if entry["dtype"] == "BF16":
-                values = (values.astype("<u4") << 16).view("<f4")
+                values = from_bfloat16(values)
             tensors[name] = (entry["dtype"], values)
             end = last
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:

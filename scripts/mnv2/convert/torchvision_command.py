@@ -21,7 +21,7 @@ from mnv2.convert.block_table import Table
 from mnv2.convert.heads import HeadError, settle_outputs
 from mnv2.convert.known_layouts import LAYOUTS, recognise
 from mnv2.convert.layouts import BN_EPS, LayoutError, Settings
-from mnv2.convert.options import parse_channels, parse_eps, parse_rows, parse_side
+from mnv2.convert.options import add_precision_options, parse_channels, parse_eps, parse_rows, parse_side
 from mnv2.convert.preprocessing import MAX_CROP, MAX_RESIZE, PreprocessingWishes, choose_preprocessing
 from mnv2.convert.published import DEFAULT_WEIGHTS, WEIGHTS, download, parse_weights
 from mnv2.interpreter import need
@@ -70,6 +70,7 @@ def parse_arguments(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
     for name, above in (("mean", -math.inf), ("std", 0.0)):
         preprocessing.add_argument(f"--{name}", type=partial(parse_channels, above=above), metavar="R,G,B",
                                    help="for values from 0 to 1 (ImageNet's; for timm's mobilenetv1 0.5,0.5,0.5)")
+    add_precision_options(parser)
     return parser.parse_args(arguments)
 
 
@@ -84,7 +85,7 @@ def note(message: str) -> None:
 def run(options: argparse.Namespace) -> None:
     """Does what the command line asks for. Raises ConversionError, OSError."""
     from mnv2.convert.checkpoint import load_checkpoint
-    from mnv2.convert.conversion import check_output, find_labels, write_network
+    from mnv2.convert.conversion import Precision, check_output, find_labels, write_network
     from mnv2.convert.fold import FoldError
     from mnv2.convert.labels import IMAGENET_CLASSES
 
@@ -107,7 +108,7 @@ def run(options: argparse.Namespace) -> None:
         if labels is None and recognised.architecture.outputs == 1000:
             note(f"no labels: there is no {IMAGENET_CLASSES}, which has the names of ImageNet's classes; use --labels FILE")
         converted = write_network(options.output, checkpoint.tensors, recognised, preprocessing, labels, source,
-                                  checkpoint.sha256)
+                                  Precision(options.dtype, options.calibrate), checkpoint.sha256)
     except (FoldError, HeadError, LayoutError) as error:
         raise ConversionError(f"{path}: {error}") from None
     report(converted, source, options)
@@ -125,6 +126,8 @@ def report(converted: Converted, source: str, options: argparse.Namespace) -> No
     if table.assumed:
         note(f"warning: a checkpoint does not hold the strides; assumed {describe_rows(table)} as [t, c, n, s] "
              "with the channels c of this network; if it was built otherwise, use --inverted-residual-setting")
+    for line in converted.notes:
+        note(line)
     note(f"wrote {converted.output}: {converted.bytes} bytes, {converted.parameters} parameters, resize "
          f"{preprocessing.resize}, crop {preprocessing.crop}, {preprocessing.interpolation}; read back and compared")
 
@@ -132,7 +135,7 @@ def report(converted: Converted, source: str, options: argparse.Namespace) -> No
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     options = parse_arguments(arguments)
     if arguments is None:
-        need("numpy")
+        need("numpy", *["PIL"] * (options.calibrate is not None))
     try:
         run(options)
     except ConversionError as error:

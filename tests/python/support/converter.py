@@ -31,7 +31,9 @@ SHARED = Path(os.environ.get("MNV2_SHARED_DIR", ROOT.parent / "shared"))
 sys.path.insert(0, str(ROOT / "scripts"))
 
 import convert_torchvision  # noqa: E402
-from mnv2.convert import conversion  # noqa: E402, F401  for those who import this
+from mnv2.convert import calibration, conversion  # noqa: E402, F401  for those who import this
+
+calibration.SYNTHETIC_IMAGES = 2  # what most tests ask for does not depend on it, and 32 take seconds
 
 RUN_NETWORK = os.environ.get("MNV2_RUN_NETWORK")  # the C++ engine as a test tool
 EMULATOR = os.environ.get("MNV2_EMULATOR", "").split()  # what runs it when it is not for this machine
@@ -137,7 +139,7 @@ def pad_same(x: torch.Tensor, kernel: int, stride: int) -> torch.Tensor:
 
 
 def parse_model_file(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
-    """(metadata, tensors), read as the safetensors format says, without the project's own reader."""
+    """(metadata, tensors as float32), read as the safetensors format says, without the project's own reader."""
     data = path.read_bytes()
     (length,) = struct.unpack("<Q", data[:8])
     header = json.loads(data[8:8 + length])
@@ -145,9 +147,21 @@ def parse_model_file(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]
     tensors = {}
     for name, entry in header.items():
         begin, end = entry["data_offsets"]
-        assert entry["dtype"] == "F32" and end - begin == 4 * math.prod(entry["shape"]), name
-        tensors[name] = np.frombuffer(data[8 + length + begin:8 + length + end], "<f4").reshape(entry["shape"])
+        size = {"F32": 4, "BF16": 2}[entry["dtype"]]
+        assert end - begin == size * math.prod(entry["shape"]) and begin % size == 0, name
+        raw = data[8 + length + begin:8 + length + end]
+        if size == 2:  # the upper half of a float32
+            raw = b"".join(b"\0\0" + raw[i:i + 2] for i in range(0, len(raw), 2))
+        tensors[name] = np.frombuffer(raw, "<f4").reshape(entry["shape"])
     return metadata, tensors
+
+
+def parse_dtypes(path: Path) -> dict[str, str]:
+    """The safetensors type of each tensor, in the file's order."""
+    data = path.read_bytes()
+    header = json.loads(data[8:8 + int.from_bytes(data[:8], "little")])
+    del header["__metadata__"]
+    return {name: entry["dtype"] for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"])}
 
 
 class ConverterCase(unittest.TestCase):
