@@ -113,6 +113,11 @@ def printable(text: str) -> str:
     return text.encode(errors="surrogateescape").decode(errors="replace")
 
 
+def named(options: argparse.Namespace, said: str) -> bool:
+    """Whether an error names what it is about: the source, the output or a flag."""
+    return any(text in said for text in (str(options.source), str(options.output), "--"))
+
+
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     options = parse_arguments(arguments)
     if arguments is None:
@@ -120,7 +125,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     try:
         run(options)
     except (ConversionError, ImportError) as error:
-        note(printable(str(error)))
+        said = str(error)
+        note(printable(said if named(options, said) else f"{options.source}: {said}"))
     except OSError as error:
         note(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error))
     except MemoryError:

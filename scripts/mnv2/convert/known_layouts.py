@@ -184,6 +184,8 @@ LAYOUTS = {layout.name: layout for layout in (
 )}
 
 
+# torchvision's detectors (SSD, RetinaNet, Faster R-CNN), and mmdetection's heads
+DETECTOR = re.compile(r"(^|\.)(regression_head|roi_heads|rpn|bbox_head)\.")
 STRUCTURE = Layout("structure", "MobileNet by its shapes", "", "", read_structure)
 
 
@@ -195,6 +197,10 @@ def recognise(tensors: Mapping[str, np.ndarray], settings: Settings = Settings()
     # A fused network has biases in place of its BatchNorms.
     advice = "" if any(name.endswith(".running_var") for name in tensors) else (
         "; no BatchNorm is there: if this network was fused, convert it as it was before fuse_model()")
+    boxes = next((name for name in tensors if DETECTOR.search(name)), None)
+    if boxes is not None:
+        raise LayoutError(f"{boxes}: a part of a detector, which gives boxes and not one answer for each image; only classifiers "
+                          "and networks of features are converted")
     if arch is None and not any(layout.marker in tensors for layout in LAYOUTS.values()):
         stripped = _strip(tensors)
         if stripped is not None:
