@@ -12,7 +12,7 @@ from typing import Any
 
 from support import converter_networks as nets
 from support.convert import ConvertCase
-from support.converter import nn, np, random_network, randomise, state, torch, NETWORK
+from support.converter import nn, np, parse_model_file, random_network, randomise, state, torch, NETWORK
 from torchvision.models import mobilenet_v2
 from torchvision.models.quantization import mobilenet_v2 as quantisable
 
@@ -124,16 +124,29 @@ class Names(PyTorch):
         from torch.fx.experimental.optimization import fuse
 
         self.check(fuse(NETWORK).state_dict(), NETWORK)
+        _, said = self.converted(self.save(fuse(NETWORK).state_dict()))
+        self.assertIn("warning: no BatchNorm is there; if it was fused for quantisation, the activation is ReLU", said)
+
+    def test_fused_for_quantisation(self) -> None:
+        """PyTorch's fuse_modules has no ReLU6: a file with its names is of a network with ReLU."""
         network = randomise(quantisable(width_mult=0.1, num_classes=3))
-        expected = {name: value.clone() for name, value in network.state_dict().items()}
-        network.fuse_model(is_qat=False)
-        network = network.eval()
         plain = mobilenet_v2(width_mult=0.1, num_classes=3)
-        plain.load_state_dict({name: value for name, value in expected.items()
-                               if not any(word in name for word in ("scale", "zero_point", "fake", "observer"))}, strict=False)
-        converted = self.save({name: value for name, value in network.state_dict().items() if value.dtype.is_floating_point})
-        self.converted(converted)
-        self.compare_file(IMAGES.numpy(), outputs(plain))
+        plain.load_state_dict({name: value for name, value in network.state_dict().items() if name in plain.state_dict()})
+        network.fuse_model(is_qat=False)
+        self.assertGreater(np.abs(outputs(plain) - outputs(network)).max(), 0.01 * np.abs(outputs(network)).max())
+        for prefix in ("", "module.", "encoder.net."):
+            saved = {prefix + name: value for name, value in network.state_dict().items()}
+            metadata, said = self.check(saved, network)
+            self.assertEqual(metadata["architecture"]["stem"]["clamp"], [0, None])
+            self.assertIn("fuses ReLU and not ReLU6: ReLU is taken", said)
+        status, said = self.run_converter("--checkpoint", self.save(network.state_dict()))
+        self.assertEqual(status, 0, said)
+        self.assertIn("a checkpoint does not say: relu (--activation)", said)
+        self.assertIn("ReLU is taken", said)
+        self.assertEqual(json.loads(parse_model_file(self.output)[0]["architecture"])["stem"]["clamp"], [0, None])
+        for stated, clamp in (("relu", [0, None]), ("relu6", [0, 6])):  # a flag wins
+            metadata, _ = self.convert(network.state_dict(), "--activation", stated)
+            self.assertEqual(json.loads(metadata["architecture"])["stem"]["clamp"], clamp)
 
     def test_a_normalisation_inside(self) -> None:
         mean, std = torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.25, 0.3])

@@ -12,6 +12,7 @@ Clamp = Optional[tuple[float, Optional[float]]]  # (min, max) of an activation, 
 RELU6: Clamp = (0, 6)
 RELU: Clamp = (0, None)
 LINEAR: Clamp = None
+ACTIVATIONS = {"relu6": RELU6, "relu": RELU}
 
 SOFTMAX, SIGMOID, RAW = OUTPUT_ACTIVATIONS = ("softmax", "sigmoid", "none")
 FORMS = ("crop", "crop-floor", "fit", "squash", "squash-half-pixel", "squash-align-corners")

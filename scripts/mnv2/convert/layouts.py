@@ -4,10 +4,11 @@ chain of layers, and the description of the network that comes out. The layouts 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Callable, Mapping, Optional, Sequence
 
-from mnv2.convert.architecture import LINEAR, RELU6, Architecture, Block, Clamp, ConversionError, Layer, Preprocessing
+from mnv2.convert.architecture import ACTIVATIONS, LINEAR, Architecture, Block, Clamp, ConversionError, Layer, Preprocessing
 from mnv2.convert.block_table import BlockShape, Row, Table, TableError, check_table
 from mnv2.convert.state_head import DenseShape, read_head
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 Shape = tuple[Optional[int], ...]  # None: any number of channels
 HEADS = ("classifier", "fc", "head", "linear", "last_linear")  # names that people give a dense layer
 BN_EPS = 1e-5  # torch.nn.BatchNorm2d's default
+FUSED_STEM = re.compile(r"(^|\.)features\.0\.0\.0$")  # elsewhere the convolution is features.0.0 or features.0
 
 
 class LayoutError(ConversionError):
@@ -25,11 +27,12 @@ class LayoutError(ConversionError):
 
 @dataclass(frozen=True)
 class Settings:
-    """What a checkpoint does not hold. `rows`: the inverted_residual_setting, None for the published network's."""
+    """What a checkpoint does not hold. `rows`: the inverted_residual_setting, None for the published network's. `activation`:
+    of ACTIVATIONS, None for what the names tell, or else relu6."""
 
     rows: Optional[Sequence[Row]] = None
     padding: str = "symmetric"
-    activation: Clamp = RELU6
+    activation: Optional[str] = None
     bn_eps: float = BN_EPS
 
 
@@ -57,6 +60,7 @@ class BlockForm:
 class Recognised:
     """An architecture, the origin of each of its layers by name, and the table its blocks come from.
 
+    `activation`: that of the convolutions, of ACTIVATIONS; `activation_note`: what the names tell of it.
     `left_out`: tensors of the checkpoint that are no part of the network. `normalisation`: (mean, std) of a layer that
     normalises the image, for values from 0 to 1. `assumed_relu`: between dense layers, where nothing tells.
     """
@@ -68,6 +72,8 @@ class Recognised:
     left_out: tuple[str, ...] = ()
     normalisation: Optional[tuple[tuple[float, ...], tuple[float, ...]]] = None
     assumed_relu: bool = False
+    activation: str = "relu6"
+    activation_note: str = ""
 
 
 @dataclass(frozen=True)
@@ -259,6 +265,7 @@ def read_layout(layout: Layout, tensors: Mapping[str, np.ndarray], settings: Set
     normalisation = chain.tensors.take_normalisation()
     left_out = chain.tensors.finish(chain.channels, not chain.dense)
     several = len(chain.dense) > 1
+    activation, note = choose_activation(chain, settings.activation)
     for i, dense in enumerate(chain.dense):
         chain.origins[f"classifier.{i}" if several else "classifier"] = dense.origin
     try:
@@ -266,13 +273,28 @@ def read_layout(layout: Layout, tensors: Mapping[str, np.ndarray], settings: Set
             settings.rows, chain.stem_channels, chain.blocks, chain.features, reading.truncated)
     except TableError as error:
         raise LayoutError(f"inverted_residual_setting: {error}") from None
-    return Recognised(_assemble(chain, reading, table, settings), chain.origins, table, layout, left_out, normalisation,
-                      any(dense.clamp is not None for dense in chain.dense))
+    architecture = _assemble(chain, reading, table, settings.padding, ACTIVATIONS[activation])
+    return Recognised(architecture, chain.origins, table, layout, left_out, normalisation,
+                      any(dense.clamp is not None for dense in chain.dense), activation, note)
 
 
-def _assemble(chain: ChainReader, reading: Reading, table: Table, settings: Settings) -> Architecture:
+def choose_activation(chain: ChainReader, stated: Optional[str]) -> tuple[str, str]:
+    """The activation of the convolutions, and what is to be said of it.
+
+    PyTorch's fuse_modules makes one module of a convolution, its BatchNorm and a ReLU, which then is its number 0 (ConvReLU2d).
+    It takes no ReLU6, so that torchvision's networks for quantisation have ReLU.
+    """
+    if stated is not None or chain.tensors.has_norms():
+        return stated or "relu6", ""
+    if FUSED_STEM.search(chain.origins["stem"].conv):
+        return "relu", "the names are those of PyTorch's fuse_modules, which fuses ReLU and not ReLU6: ReLU is taken"
+    return "relu6", ("warning: no BatchNorm is there; if it was fused for quantisation, the activation is ReLU and not ReLU6 "
+                     "(convert_torchvision.py --checkpoint FILE --activation relu)")
+
+
+def _assemble(chain: ChainReader, reading: Reading, table: Table, padding: str, activation: Clamp) -> Architecture:
     def clamp(activated: bool) -> Clamp:
-        return settings.activation if activated else LINEAR
+        return activation if activated else LINEAR
 
     def block(shape: BlockShape, stride: int) -> Block:
         return Block(
@@ -286,7 +308,7 @@ def _assemble(chain: ChainReader, reading: Reading, table: Table, settings: Sett
                                                      clamp(reading.head_activated))
     classifier = tuple(Layer("linear", dense.in_c, dense.out_c, 1, 1, dense.clamp) for dense in chain.dense)
     return Architecture(
-        name=reading.architecture, padding=settings.padding,
+        name=reading.architecture, padding=padding,
         stem=Layer("conv", 3, chain.stem_channels, 3, 2, clamp(reading.stem_activated)),
         blocks=tuple(block(shape, stride) for shape, stride in zip(chain.blocks, table.strides)),
         head=head, classifier=None if not classifier else classifier if len(classifier) > 1 else classifier[0])

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Optional
 
-from mnv2.convert.architecture import RELU, RELU6, Preprocessing
+from mnv2.convert.architecture import ACTIVATIONS, Preprocessing
 from mnv2.convert.known_layouts import recognise
 from mnv2.convert.layouts import Settings
 from mnv2.convert.pytorch_file import read_pytorch
@@ -16,7 +16,6 @@ from mnv2.convert.source import Source, SourceError
 LAYOUT_OF = {"mobilenet_v1": "huggingface-mobilenetv1", "mobilenet_v2": "huggingface-mobilenetv2"}
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 RESAMPLING = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}  # Pillow's numbers
-ACTIVATIONS = {"relu6": RELU6, "relu": RELU}
 
 
 def read_hugging_face(folder: Path) -> Source:
@@ -34,7 +33,7 @@ def read_hugging_face(folder: Path) -> Source:
     weights = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
     if weights is None:
         raise SourceError(f"{folder}: neither {' nor '.join(WEIGHTS)}")
-    settings = Settings(padding="same" if config.get("tf_padding", True) else "symmetric", activation=ACTIVATIONS[activation],
+    settings = Settings(padding="same" if config.get("tf_padding", True) else "symmetric", activation=activation,
                         bn_eps=float(config.get("layer_norm_eps", 0.001)))
     state = read_pytorch(weights)
     recognised = recognise(state.tensors, settings, LAYOUT_OF[kind])

@@ -43,8 +43,10 @@ def source_of_state(state: FoundState, recognised: Recognised) -> Source:
         notes.append("mean and std are those of the network's own normalisation")
     table = recognised.table
     notes.append(f"a state_dict does not hold strides, activations, padding and BatchNorm's eps: {table.origin}, strides "
-                 f"{','.join(map(str, table.strides))}, ReLU6, {recognised.architecture.padding} padding and "
+                 f"{','.join(map(str, table.strides))}, {recognised.activation}, {recognised.architecture.padding} padding and "
                  f"{recognised.origins['stem'].eps:g} are taken (convert_torchvision.py --checkpoint has flags for them)")
+    if recognised.activation_note:
+        notes.append(recognised.activation_note)
     if table.assumed:
         notes.append("warning: other strides are about as likely for these shapes")
     if recognised.assumed_relu:

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional, Sequence
 
-from mnv2.convert.architecture import INTERPOLATIONS, OUTPUT_ACTIVATIONS, RELU, RELU6, ConversionError
+from mnv2.convert.architecture import ACTIVATIONS, INTERPOLATIONS, OUTPUT_ACTIVATIONS, ConversionError
 from mnv2.convert.block_table import Table
 from mnv2.convert.heads import HeadError, settle_outputs
 from mnv2.convert.known_layouts import LAYOUTS, recognise
@@ -28,8 +28,6 @@ from mnv2.interpreter import need
 
 if TYPE_CHECKING:
     from mnv2.convert.conversion import Converted
-
-ACTIVATIONS = {"relu6": RELU6, "relu": RELU}
 
 
 def parse_arguments(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
@@ -50,8 +48,9 @@ def parse_arguments(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
     network.add_argument("--inverted-residual-setting", type=parse_rows, metavar="JSON",
                          help="the [[t, c, n, s], ...] the network was built with; a checkpoint does not hold the "
                               "strides s, which follow the published network's table unless given here")
-    network.add_argument("--activation", choices=ACTIVATIONS, default="relu6",
-                         help="what follows the convolutions (default: relu6; torchvision's quantisable networks: relu)")
+    network.add_argument("--activation", choices=ACTIVATIONS,
+                         help="what follows the convolutions (default: relu6; relu where the names are those of PyTorch's "
+                              "fuse_modules; torchvision's quantisable networks that are not fused: relu)")
     network.add_argument("--padding", choices=("symmetric", "same"), default="symmetric",
                          help="same: TensorFlow's, for weights that come from there (default: symmetric)")
     network.add_argument("--bn-eps", type=parse_eps, metavar="X", default=BN_EPS,
@@ -98,7 +97,7 @@ def run(options: argparse.Namespace) -> None:
         path, source = options.checkpoint, "checkpoint " + os.fsencode(options.checkpoint.name).decode(errors="replace")
     check_output(options.output, path)
     checkpoint = load_checkpoint(path)
-    settings = Settings(options.inverted_residual_setting, options.padding, ACTIVATIONS[options.activation], options.bn_eps)
+    settings = Settings(options.inverted_residual_setting, options.padding, options.activation, options.bn_eps)
     wishes = PreprocessingWishes(resize, options.crop, options.interpolation, options.mean, options.std)
     try:
         recognised = recognise(checkpoint.tensors, settings, options.arch)
@@ -121,8 +120,10 @@ def report(converted: Converted, source: str, options: argparse.Namespace) -> No
                f"{architecture.classes} classes, "
                f"{'no' if converted.labels is None else len(converted.labels)} labels")
     note(f"{source}: {converted.recognised.layout.title}, {len(architecture.blocks)} blocks ({table.origin}), {outputs}")
-    note(f"a checkpoint does not say: {options.activation} (--activation), {options.padding} padding (--padding), BatchNorm "
+    note(f"a checkpoint does not say: {converted.recognised.activation} (--activation), {options.padding} padding (--padding), BatchNorm "
          f"eps {options.bn_eps:g} (--bn-eps), strides {','.join(map(str, table.strides))} (--inverted-residual-setting)")
+    if converted.recognised.activation_note:
+        note(converted.recognised.activation_note)
     if table.assumed:
         note(f"warning: a checkpoint does not hold the strides; assumed {describe_rows(table)} as [t, c, n, s] "
              "with the channels c of this network; if it was built otherwise, use --inverted-residual-setting")
