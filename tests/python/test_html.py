@@ -173,7 +173,7 @@ class Page(Report):
         process.stdin.flush()
         self.assertIn(b"ok", process.stdout.readline())
         process.send_signal(signal.SIGTERM)
-        self.assertEqual(process.wait(timeout=120), 143)
+        self.assertEqual(process.wait(timeout=120), -signal.SIGTERM)
         process.communicate()  # only now stdin is closed, whose end would be the end of the run
         self.assertEqual(self.report.read_text(), "the last one")
         _, records, _, _, end = self.read(self.folder / "report.html.part")

@@ -193,7 +193,7 @@ class Waiting(InputCase):
 
     def test_signals_end_a_run_that_waits_for_stdin(self):
         paths = [self.make(f"{i}.png", seed=i) for i in range(3)]
-        for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        for number, status in ((signal.SIGINT, -signal.SIGINT), (signal.SIGTERM, -signal.SIGTERM)):
             for threads in ("1", "4"):
                 for form in ("jsonl", "json", "text"):
                     process = self.start("-t", threads, "-f", form, "-k", "1", "-")
@@ -215,7 +215,7 @@ class Waiting(InputCase):
             while b"model" not in process.stderr.readline():
                 pass  # the handlers are there
             process.send_signal(signal.SIGTERM)
-            self.assertEqual((process.stdout.read(), process.wait(timeout=TIMEOUT)), (b"[]\n", 143))
+            self.assertEqual((process.stdout.read(), process.wait(timeout=TIMEOUT)), (b"[]\n", -signal.SIGTERM))
 
     def test_a_closed_output_ends_a_run_that_waits_for_stdin(self):
         path = self.make("a.png")

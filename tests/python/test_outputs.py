@@ -183,7 +183,7 @@ class Output(OutputCase):
             process, messages = self.start_stopped("-t", "2", "-o", str(target), folder)
             process.send_signal(signal.SIGTERM)
             self.assertIn(os.fsencode(part), messages.read_all())
-            self.assertEqual(process.wait(TIMEOUT), 143)
+            self.assertEqual(process.wait(TIMEOUT), -signal.SIGTERM)
             self.assertEqual(target.read_bytes() if before else target.exists(), before or False)
             written = part.read_bytes()
             self.assertTrue(written.endswith(b"\n") and whole.startswith(written))
@@ -248,7 +248,7 @@ class Output(OutputCase):
                     time.sleep(0.02)
                     quiet = quiet + 1 if state() == "S" else 0
                 process.send_signal(number)
-                self.assertEqual(process.wait(TIMEOUT), 128 + number, process.stderr.read())
+                self.assertEqual(process.wait(TIMEOUT), -number, process.stderr.read())
         # What is written into it later is read whole.
         labels = b"".join(b"class number %d\n" % i for i in range(CLASSES))
         writer = threading.Thread(target=lambda: pathlib.Path(fifo).write_bytes(labels))

@@ -105,7 +105,17 @@ class Pipes(Case):
         process = self.start(self.make("b.png"), fifo)
         self.assertEqual(parse(process.stdout.readline())["status"], "ok")
         process.send_signal(signal.SIGTERM)
-        self.assertIn(process.wait(TIMEOUT), (143, -signal.SIGTERM))
+        self.assertEqual(process.wait(TIMEOUT), -signal.SIGTERM)
+
+    def test_a_shell_sees_the_signal(self):
+        fifo = os.path.join(self.folder, "fifo3")
+        os.mkfifo(fifo)
+        writer = os.open(fifo, os.O_RDWR)
+        self.addCleanup(os.close, writer)
+        command = f"'{PROGRAM}' '{self.make('a.png')}' '{fifo}' & sleep 1; kill -TERM $!; wait $!; echo $?"
+        out = subprocess.run(["bash", "-c", command], env=self.environment, stdout=subprocess.PIPE,
+                             stderr=subprocess.DEVNULL, timeout=TIMEOUT).stdout
+        self.assertTrue(out.endswith(b"\n143\n"), out)
 
     def test_progress_does_not_eat_a_pipe(self):
         a = self.make("a.png")

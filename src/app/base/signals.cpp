@@ -74,6 +74,11 @@ int open_interruptibly(const char* path, int flags) {
   return descriptor;
 }
 
+void die_of(int signal) {
+  std::signal(signal, SIG_DFL);
+  (void)std::raise(signal);
+}
+
 void end_waiting() {
   const std::uint64_t one = 1;
   // It can fail only where it was never opened, or has been written so often that it is readable anyway.

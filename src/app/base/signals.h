@@ -24,6 +24,10 @@ struct Stopped {};
 /// @throws Stopped
 int open_interruptibly(const char* path, int flags);
 
+/// Ends the process by `signal` as if it had never been caught, so that a shell that runs it in a loop sees that it was
+/// stopped. Returns where the signal is blocked.
+void die_of(int signal);
+
 /// Ends what waits in wait_readable(), now and from now on: nobody takes what could still come.
 void end_waiting();
 

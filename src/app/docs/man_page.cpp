@@ -113,7 +113,9 @@ constexpr Meaning kStatuses[] = {
     {"3", "the model cannot be used"},
     {"4",
      "results could not be written or put where they belong; the same command may do better another time"},
-    {"130, 143", "stopped by SIGINT or SIGTERM; what was in flight has been finished and written"},
+    {"130, 143",
+     "as a shell shows it: died of SIGINT or SIGTERM, after what was in flight had been finished and "
+     "written"},
 };
 
 constexpr Meaning kVariables[] = {

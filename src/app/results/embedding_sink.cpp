@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <limits>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "app/base/usage_error.h"
@@ -39,11 +40,17 @@ EmbeddingSink::EmbeddingSink(const std::string& path, std::size_t embedding_size
   if (!array_.has_part())
     throw UsageError("--embeddings: " + path +
                      " is no regular file; the number of rows is written at its beginning, at the end");
+}
+
+/// Not before the first result, so that a run that is refused leaves nothing.
+void EmbeddingSink::begin() {
+  if (std::exchange(begun_, true)) return;
   array_.output().write(npy_header(0, embedding_size_));
   index_.output().write("row,path,status\r\n");
 }
 
 void EmbeddingSink::take(const Result& result) {
+  begin();
   static_assert(sizeof(float) == 4 && std::numeric_limits<float>::is_iec559);
   std::vector<float> missing;
   if (result.record.error) missing.assign(embedding_size_, std::numeric_limits<float>::quiet_NaN());
@@ -55,6 +62,7 @@ void EmbeddingSink::take(const Result& result) {
 }
 
 void EmbeddingSink::finish(Ending ending) {
+  begin();
   const std::string header = npy_header(rows_, embedding_size_);
   const ssize_t written = pwrite(array_.descriptor(), header.data(), header.size(), 0);
   if (written != static_cast<ssize_t>(header.size())) array_.output().fail(written < 0 ? errno : EIO);

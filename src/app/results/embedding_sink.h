@@ -30,7 +30,10 @@ class EmbeddingSink : public Sink {
   std::string error() const override;
 
  private:
+  void begin();
+
   std::size_t embedding_size_;
+  bool begun_ = false;
   std::size_t rows_ = 0;
   OutputFile array_;
   OutputFile index_;

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <system_error>
+#include <utility>
 
 #include "app/base/json.h"
 #include "app/results/writer.h"
@@ -71,11 +72,18 @@ HtmlSink::HtmlSink(const std::string& path, const Settings& settings) : file_("-
            {"base", link_base(path)}};
   if (!settings.labels.empty()) run["labels"] = settings.labels;
   if (!settings.probabilities) run["scores"] = true;
+  beginning_ = script(R"(type="application/json" id="run")", json_in_html(dump_line(run)));
+}
+
+/// Not before the first result, so that a run that is refused leaves nothing.
+void HtmlSink::begin() {
+  if (beginning_.empty()) return;
   file_.output().write(report_page());
-  file_.output().write(script(R"(type="application/json" id="run")", json_in_html(dump_line(run))));
+  file_.output().write(std::exchange(beginning_, {}));
 }
 
 void HtmlSink::take(const Result& result) {
+  begin();
   std::string record = format_record(result.record, Layout::json_lines);
   record.pop_back();  // the line break
   append(records_, json_in_html(record));
@@ -96,6 +104,7 @@ void HtmlSink::write_block() {
 }
 
 void HtmlSink::finish(Ending ending) {
+  begin();
   if (waiting_ > 0) write_block();
   const bool complete = ending == Ending::complete;
   file_.output().write(script(R"(type="application/json" id="end")",

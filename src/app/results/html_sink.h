@@ -31,9 +31,11 @@ class HtmlSink : public Sink {
   std::string error() const override { return file_.output().error(); }
 
  private:
+  void begin();
   void write_block();
 
   OutputFile file_;
+  std::string beginning_;    // what is written before the first record
   std::size_t waiting_ = 0;  // records of the block that is not written yet
   std::string records_;      // of it, JSON with commas between them
   std::string truths_;       // and the index of the true class, or null, of each

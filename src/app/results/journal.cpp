@@ -1,7 +1,6 @@
 #include "app/results/journal.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include "app/base/log.h"
 #include "app/base/usage_error.h"
 #include "app/results/csv.h"
+#include "app/results/lock.h"
 #include "mnv2/error.h"
 
 namespace mnv2::app {
@@ -102,11 +102,10 @@ void Journal::open_locked() {
   if (!file_.is_open() && errno == EISDIR)
     throw UsageError("--output: " + path_ + " is a folder, expected a file");
   if (!file_.is_open()) fail("cannot write " + path_, errno);
-  if (flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK)
-      throw Error(ErrorCode::file_unreadable, "--resume: another run is writing to " + path_);
-    fail("cannot lock " + path_, errno);
-  }
+  const Lock lock = lock_file(file_.get(), path_);
+  if (lock == Lock::held)
+    throw Error(ErrorCode::file_unreadable, "--resume: another run is writing to " + path_);
+  if (lock == Lock::failed) fail("cannot lock " + path_, errno);
 }
 
 /// Refuses a file that is not ours before anything of it is changed.

@@ -1,11 +1,11 @@
 #include "app/results/output_file.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
@@ -14,6 +14,7 @@
 #include "app/base/log.h"
 #include "app/base/signals.h"
 #include "app/base/usage_error.h"
+#include "app/results/lock.h"
 #include "mnv2/error.h"
 
 namespace mnv2::app {
@@ -81,7 +82,7 @@ OutputFile::OutputFile(const std::string& flag, const std::string& path) {
 /// Keeps who goes on with FILE (see Journal) and who replaces it apart.
 void OutputFile::lock_old(const std::string& flag) {
   old_ = Descriptor(open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (old_.is_open() && flock(old_.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+  if (old_.is_open() && lock_file(old_.get(), path_) == Lock::held)
     throw Error(ErrorCode::file_unreadable, flag + ": another run is writing to " + path_);
 }
 
@@ -93,8 +94,8 @@ void OutputFile::open_part(const std::string& flag) {
     if (fd_ < 0) fail(flag, part_, errno);
     struct stat info {};
     int error = 0;
-    if (flock(fd_, LOCK_EX | LOCK_NB) != 0) {
-      error = errno;
+    if (const Lock lock = lock_file(fd_, part_); lock != Lock::taken) {
+      error = lock == Lock::held ? EWOULDBLOCK : errno;
     } else if (fstat(fd_, &info) != 0 || !S_ISREG(info.st_mode)) {
       error = EEXIST;
     } else if (is_still_at(fd_, part_)) {
@@ -102,6 +103,9 @@ void OutputFile::open_part(const std::string& flag) {
       if (ftruncate(fd_, 0) == 0) return;
       error = errno;
     }  // else another run has just put it in place: that file is not ours
+    if (error != EWOULDBLOCK && fstat(fd_, &info) == 0 && S_ISREG(info.st_mode) && info.st_size == 0 &&
+        is_still_at(fd_, part_))
+      (void)unlink(part_.c_str());  // nobody's, and of no use
     close(fd_);
     fd_ = -1;
     if (error == EWOULDBLOCK)
@@ -127,7 +131,31 @@ void OutputFile::put_in_place() {
   if (output_->state() != Output::State::open) return;
   // Before the new name: after a power cut a whole file or the old one must be there, not an empty one.
   if (fsync(fd_) != 0 && errno != EINVAL && errno != EROFS) return output_->fail(errno);
-  if (std::rename(part_.c_str(), path_.c_str()) != 0) output_->fail(errno);
+  if (std::rename(part_.c_str(), path_.c_str()) == 0) return;
+  if (errno != EBUSY) return output_->fail(errno);
+  // FILE is a mount point, as of a file that is bound into a container: it cannot be replaced, but it can be written.
+  copy_in_place();
+}
+
+/// Until all is copied FILE.part stays, so that nothing is lost when the copy is cut short.
+void OutputFile::copy_in_place() {
+  const Descriptor to(open(path_.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC));
+  if (!to.is_open()) return output_->fail(errno);
+  std::array<char, 65536> buffer;
+  off_t at = 0;
+  while (true) {
+    const ssize_t got = pread(fd_, buffer.data(), buffer.size(), at);
+    if (got < 0) return output_->fail(errno);
+    if (got == 0) break;
+    for (ssize_t done = 0; done < got;) {
+      const ssize_t written = write(to.get(), buffer.data() + done, static_cast<std::size_t>(got - done));
+      if (written < 0) return output_->fail(errno);
+      done += written;
+    }
+    at += got;
+  }
+  if (fsync(to.get()) != 0 && errno != EINVAL && errno != EROFS) return output_->fail(errno);
+  (void)unlink(part_.c_str());
 }
 
 void OutputFile::leave() {

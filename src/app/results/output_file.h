@@ -41,6 +41,7 @@ class OutputFile {
   void lock_old(const std::string& flag);
   void open_part(const std::string& flag);
   void put_in_place();
+  void copy_in_place();
   void leave();
 
   std::string path_;  // where links lead to

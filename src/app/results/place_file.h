@@ -1,6 +1,8 @@
 // Putting a file into a folder, beside what is there.
 #pragma once
 
+#include <cstdint>
+#include <span>
 #include <string>
 
 namespace mnv2::app {
@@ -18,5 +20,9 @@ enum class Placed {
 /// an absolute path; a copy keeps the time of the last change, has the permissions of the umask, and appears under its name when it is whole.
 /// @throws std::system_error
 Placed place_file(const std::string& source, const std::string& folder, SortAs how);
+
+/// The same for the bytes of an image that is no file of its own: a copy under the last name in `path`.
+/// @throws std::system_error
+Placed place_bytes(std::span<const std::uint8_t> bytes, const std::string& path, const std::string& folder);
 
 }  // namespace mnv2::app
