@@ -1,4 +1,8 @@
+#include <atomic>
+#include <chrono>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -39,6 +43,64 @@ TEST_CASE("or as they are done") {
   exchange.put(b->number, result_of(*b));
   exchange.put(a->number, result_of(*a));
   for (const char* path : {"b", "a"}) CHECK(exchange.next()->record.path == path);
+  CHECK_FALSE(exchange.take());
+  CHECK_FALSE(exchange.next());
+}
+
+namespace {
+
+/// Inputs from nowhere whose content, of 40 MiB each, is there for the asking.
+class Members : public InputSource {
+ public:
+  std::optional<Input> next() override {
+    return Input{.path = std::to_string(number_++), .load = [](Input& input) {
+                   input.content = std::make_shared<const std::vector<std::uint8_t>>(std::size_t{40} << 20);
+                   return true;
+                 }};
+  }
+
+ private:
+  int number_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("no more bytes of files are held than there is room for, by inputs or results") {
+  Members source;
+  Exchange exchange(source, 100, Order::inputs);
+  auto a = exchange.take(), b = exchange.take();
+  CHECK(b->input.content->size() == std::size_t{40} << 20);
+  Result with_content = result_of(*a);
+  with_content.content = a->input.content;
+  exchange.put(a->number, std::move(with_content));
+  a.reset();
+  std::atomic<bool> has_third = false;
+  std::thread worker([&] { has_third = exchange.take().has_value(); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  CHECK_FALSE(has_third);
+  CHECK(exchange.next()->content->size() == std::size_t{40} << 20);  // and is gone then
+  worker.join();
+  CHECK(has_third);
+}
+
+TEST_CASE("the wait for such room ends with the run") {
+  Members source;
+  Exchange exchange(source, 100, Order::inputs);
+  const auto a = exchange.take(), b = exchange.take();
+  bool has_third = true;
+  std::thread worker([&] { has_third = exchange.take().has_value(); });
+  exchange.stop();
+  worker.join();
+  CHECK_FALSE(has_third);
+}
+
+TEST_CASE("an input whose loading a signal ends is none") {
+  class Stopped : public InputSource {
+    std::optional<Input> next() override {
+      return Input{.load = [](Input&) { return false; }};
+    }
+  } source;
+  Exchange exchange(source, 8, Order::inputs);
   CHECK_FALSE(exchange.take());
   CHECK_FALSE(exchange.next());
 }

@@ -40,7 +40,8 @@ void MadeUpImage::run_timed(std::span<double> layer_seconds) {
 }
 
 ImageList::ImageList(InputSource& source) {
-  while (std::optional<Input> input = source.next()) inputs_.push_back(std::move(*input));
+  while (std::optional<Input> input = source.next())
+    if (load_content(*input)) inputs_.push_back(std::move(*input));
   for (const Input& input : inputs_) usable_.push_back(&input);
 }
 

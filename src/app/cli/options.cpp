@@ -123,6 +123,9 @@ void add_flags(CLI::App& app, Options& options) {
   app.add_flag("--any-name", options.any_name,
                "in folders, also files not named .jpg .jpeg .jpe .jfif .png .webp that begin as such images")
       ->disable_flag_override();
+  app.add_flag("--archives", options.archives,
+               "in folders, also the images in .tar, .tar.gz, .tar.zst, .tar.xz and .zip archives")
+      ->disable_flag_override();
   app.add_option_function<std::string>(
          "--exclude", [&options](const std::string& pattern) { options.exclude.push_back(pattern); },
          "in folders, leave out names like this, or paths if it has a /; may be repeated")
@@ -142,7 +145,7 @@ void add_flags(CLI::App& app, Options& options) {
   app.option_defaults()->group("Result");
   add_number<int>(app, "-k,--top-k", options.top_k, 1, kMaxInt, "how many classes to give for each image (5)")
       ->type_name("N");
-  app.add_option("--labels", options.labels, "class names: a JSON list, or text with one a line")
+  app.add_option("--labels", options.labels, "class names: a JSON list or object, or text with one a line")
       ->type_name("FILE");
   add_choice<Format>(
       app, "-f,--format", options.format,

@@ -34,6 +34,7 @@ struct Options {
   bool hidden = false;
   bool any_name = false;
   std::vector<std::string> exclude;
+  bool archives = false;
   std::optional<std::string> shard;
   bool unordered = false;
 

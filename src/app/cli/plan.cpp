@@ -50,7 +50,8 @@ InputPlan plan_inputs(const Options& options, const Environment& environment) {
   plan.walk = {.max_depth = options.max_depth,
                .hidden = options.hidden,
                .any_name = options.any_name,
-               .exclude = ExcludeRules(options.exclude)};
+               .exclude = ExcludeRules(options.exclude),
+               .archives = options.archives};
   if (options.shard) plan.shard = parse_shard(*options.shard, environment.variable);
   return plan;
 }

@@ -14,8 +14,6 @@
 
 namespace mnv2::app {
 
-using Warn = std::function<void(const std::string&)>;
-
 struct InputPlan {
   NamedInputs named = {};
   WalkRules walk = {};

@@ -29,18 +29,20 @@ struct NamedInputs {
 /// Hands out what is named, as it is named; a pipe with its content.
 class NamedSource : public InputSource {
  public:
-  /// Opens the lists. @throws UsageError
-  explicit NamedSource(const NamedInputs& named);
+  /// Opens the lists. @param rules for the archives that come through pipes.
+  /// @throws UsageError
+  explicit NamedSource(
+      const NamedInputs& named, const WalkRules& rules = {}, Warn warn = [](const std::string&) {});
 
   std::optional<Input> next() override;
 
  private:
-  static std::optional<Input> read_pipe(const std::string& path);
-
+  WalkRules rules_;
+  Warn warn_;
   std::vector<std::string> paths_;
   std::size_t next_path_ = 0;
-  bool in_stdin_ = false;                 // it is being read
-  std::unique_ptr<StandardInput> stdin_;  // where "-" is named
+  std::unique_ptr<InputSource> stdin_;       // where "-" is named
+  std::unique_ptr<InputSource> being_read_;  // of what is named: stdin, a pipe
   std::unique_ptr<PathList> files_from_;
 };
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "app/inputs/source.h"
@@ -21,6 +22,8 @@ class Stream {
   /// For a pipe that is not blocking and of which nothing has been read: whether there is or was somebody to write into
   /// it. Of a FIFO that nobody has opened the end would be waited for, maybe for ever.
   bool has_writer();
+  /// Gives that away.
+  std::string take() { return std::exchange(beginning_, {}); }
   /// Reads what is there, waiting for the first byte of it. @return false at the end, for an error and when the wait was
   /// ended; see error(), stopped()
   bool read_more();

@@ -4,13 +4,13 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <memory>
 #include <system_error>
 #include <utility>
 
 #include "app/image/read_file.h"
+#include "app/inputs/file_kinds.h"
 #include "mnv2/error.h"
 
 namespace mnv2::app {
@@ -20,19 +20,8 @@ struct CloseFolder {
   void operator()(DIR* folder) const { closedir(folder); }
 };
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
 std::string join(const std::string& folder, const std::string& name) {
   return folder.back() == '/' ? folder + name : folder + "/" + name;
-}
-
-/// In small letters and with its dot; empty where there is none.
-std::string extension_of(std::string_view name) {
-  const std::size_t dot = name.rfind('.');
-  if (dot == std::string_view::npos) return {};
-  std::string extension(name.substr(dot));
-  std::transform(extension.begin(), extension.end(), extension.begin(), lower);
-  return extension;
 }
 
 /// Whether a directory entry is a folder; follows links.
@@ -49,38 +38,20 @@ std::string with_one_slash(std::string folder) {
   return folder;
 }
 
-bool has_image_extension(std::string_view name) {
-  constexpr std::array<std::string_view, 6> kExtensions{".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp"};
-  return std::find(kExtensions.begin(), kExtensions.end(), extension_of(name)) != kExtensions.end();
-}
-
-std::optional<std::string> other_image_extension(std::string_view name) {
-  constexpr std::string_view kExtensions[] = {
-      ".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".gif", ".tif", ".tiff", ".bmp", ".psd", ".svg",
-      // Raw files of cameras.
-      ".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".raf", ".orf", ".rw2", ".pef",
-      ".srw", ".raw", ".3fr", ".x3f", ".rwl", ".iiq", ".kdc", ".dcr", ".mrw"};
-  std::string extension = extension_of(name);
-  if (std::find(std::begin(kExtensions), std::end(kExtensions), extension) == std::end(kExtensions))
-    return std::nullopt;
-  return extension;
-}
-
 bool is_folder(const std::string& path) {
   struct stat info {};
   return stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-InputWalker::InputWalker(std::unique_ptr<InputSource> given, const WalkRules& rules,
-                         std::function<void(const std::string&)> warn)
+InputWalker::InputWalker(std::unique_ptr<InputSource> given, const WalkRules& rules, Warn warn)
     : given_(std::move(given)), rules_(rules), warn_(std::move(warn)) {}
 
 std::optional<Input> InputWalker::next() {
   while (true) {
     if (levels_.empty()) {
       std::optional<Input> input = given_->next();
-      if (!input) tell_skipped();
-      if (!input || input->error || input->content || !is_folder(input->path)) return input;
+      if (!input) tell_passed_over();
+      if (!input || input->error || input->content || input->member || !is_folder(input->path)) return input;
       found_any_ = false;
       input->path = with_one_slash(std::move(input->path));
       if (rules_.max_depth == 0) {
@@ -110,10 +81,11 @@ std::optional<Input> InputWalker::next_entry() {
     path.pop_back();
     return enter(path);
   }
-  if (has_image_extension(path)) return Input{.path = std::move(path)};
+  if (has_image_extension(path) || (rules_.archives && has_archive_extension(path)))
+    return Input{.path = std::move(path)};
   try {
     if (!image::begins_as_image(path)) {
-      note_skipped(path);
+      passed_over_.note(path);
       return std::nullopt;
     }
   } catch (const Error& e) {
@@ -155,10 +127,11 @@ std::optional<Input> InputWalker::enter(const std::string& path) {
     if (rules_.exclude.exclude(below + name, is_folder)) continue;
     if (is_folder) {
       if (may_go_deeper) level.entries.push_back(name + '/');
-    } else if (rules_.any_name || has_image_extension(name)) {
+    } else if (rules_.any_name || has_image_extension(name) ||
+               (rules_.archives && has_archive_extension(name))) {
       level.entries.push_back(std::move(name));
     } else {
-      note_skipped(name);
+      passed_over_.note(name);
     }
   }
   // With its '/', a folder "a" sorts as the paths below it do: after "a-b.jpg" and before "a0.jpg".
@@ -168,25 +141,14 @@ std::optional<Input> InputWalker::enter(const std::string& path) {
   return std::nullopt;
 }
 
-void InputWalker::note_skipped(std::string_view name) {
-  if (const std::optional<std::string> extension = other_image_extension(name)) ++skipped_[*extension];
-}
-
-/// The most frequent kinds first.
-void InputWalker::tell_skipped() {
-  if (skipped_.empty()) return;
-  std::vector<std::pair<std::string, std::size_t>> kinds(skipped_.begin(), skipped_.end());
-  skipped_.clear();
-  std::stable_sort(kinds.begin(), kinds.end(),
-                   [](const auto& a, const auto& b) { return a.second > b.second; });
-  std::size_t files = 0;
-  std::string list;
-  for (const auto& [extension, count] : kinds) {
-    files += count;
-    list += (list.empty() ? "" : ", ") + std::to_string(count) + " " + extension;
-  }
-  warn_("skipped " + std::to_string(files) + (files == 1 ? " file: " : " files: ") + list +
-        (rules_.any_name ? "" : " (--any-name lists those that are a JPEG, PNG or WebP all the same)"));
+void InputWalker::tell_passed_over() {
+  if (const std::size_t archives = passed_over_.take_archives(); archives > 0)
+    warn_("passed over " + std::to_string(archives) + (archives == 1 ? " archive" : " archives") +
+          " (--archives takes the images in them)");
+  const std::string images = passed_over_.take_images();
+  if (!images.empty())
+    warn_(images +
+          (rules_.any_name ? "" : " (--any-name lists those that are a JPEG, PNG or WebP all the same)"));
 }
 
 bool InputWalker::is_being_walked(dev_t device, ino_t inode) const {

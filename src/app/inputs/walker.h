@@ -4,14 +4,13 @@
 #include <sys/types.h>
 
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "app/inputs/exclude.h"
+#include "app/inputs/file_kinds.h"
 #include "app/inputs/source.h"
 
 namespace mnv2::app {
@@ -26,7 +25,11 @@ struct WalkRules {
   /// as a JPEG, PNG or WebP does.
   bool any_name = false;
   ExcludeRules exclude = {};
+  bool archives = false;  // also archives, as inputs to be opened
 };
+
+/// Told about what is no input's error, such as a folder without images.
+using Warn = std::function<void(const std::string&)>;
 
 /// Hands out the inputs of another source, in their order; a folder is replaced by the images below it,
 /// recursively, in the bytewise order of their full paths. Only one folder's listing per level is in memory.
@@ -35,8 +38,7 @@ class InputWalker : public InputSource {
  public:
   /// @param warn told about folders of `given` that hold no image, and at the end once how many images of kinds that are
   /// not read were passed over.
-  InputWalker(std::unique_ptr<InputSource> given, const WalkRules& rules,
-              std::function<void(const std::string&)> warn);
+  InputWalker(std::unique_ptr<InputSource> given, const WalkRules& rules, Warn warn);
 
   std::optional<Input> next() override;
 
@@ -52,22 +54,15 @@ class InputWalker : public InputSource {
   std::optional<Input> next_entry();
   std::optional<Input> enter(const std::string& path);
   bool is_being_walked(dev_t device, ino_t inode) const;
-  void note_skipped(std::string_view name);
-  void tell_skipped();
+  void tell_passed_over();
 
   std::unique_ptr<InputSource> given_;
   WalkRules rules_;
-  std::vector<Level> levels_;                   // the folders being walked, outermost first
-  bool found_any_ = false;                      // below the outermost
-  std::map<std::string, std::size_t> skipped_;  // by ending: images of kinds that are not read
-  std::function<void(const std::string&)> warn_;
+  std::vector<Level> levels_;  // the folders being walked, outermost first
+  bool found_any_ = false;     // below the outermost
+  PassedOver passed_over_;
+  Warn warn_;
 };
-
-/// Whether `name` ends in the extension of a JPEG, PNG or WebP file, in any case.
-bool has_image_extension(std::string_view name);
-
-/// The ending of `name`, in small letters and with its dot, when it is that of a kind of image that is not read.
-std::optional<std::string> other_image_extension(std::string_view name);
 
 /// "photos///" as "photos/", so that the paths below it have no empty names.
 std::string with_one_slash(std::string folder);

@@ -24,11 +24,13 @@ Classifier::Classifier(const Engine& engine, const ClassifierPlan& plan, int thr
 
 Result Classifier::classify(const Input& input, const Needs& needs, EarlyPicture* early) {
   const auto failed = [&](RecordError error) {
-    return Result{.record = {.path = input.path, .error = std::move(error)}, .truth = input.truth};
+    return Result{.record = {.path = input.path, .member = input.member, .error = std::move(error)},
+                  .truth = input.truth};
   };
   if (input.error) return failed(*input.error);
   try {
-    Result result{.record = {.path = input.path}, .truth = input.truth};
+    Result result{.record = {.path = input.path, .member = input.member}, .truth = input.truth};
+    if (needs.content) result.content = input.content;
     std::optional<Picture> picture = early != nullptr ? early->take(input.path) : std::nullopt;
     if (!picture) {
       const int short_side = engine_.preprocessor().preprocessing().resize;

@@ -27,7 +27,8 @@ class Exchange {
     Input input;
   };
 
-  /// For workers: the next input, or nothing when there is no more or the run is to stop. Waits for room.
+  /// For workers: the next input, or nothing when there is no more or the run is to stop. Waits for room, also
+  /// in memory for what is no file.
   std::optional<Job> take();
 
   /// For workers: the result of job `number`.
@@ -49,6 +50,8 @@ class Exchange {
   bool exhausted() const { return exhausted_; }
 
  private:
+  void count_content(Input& input);
+
   std::mutex input_mutex_;  // taken before mutex_
   InputSource& inputs_;
   const Order order_;
@@ -56,6 +59,7 @@ class Exchange {
   std::mutex mutex_;
   std::condition_variable room_;
   std::condition_variable ready_;
+  std::size_t content_bytes_ = 0;               // of inputs and results that hold their file's bytes
   std::vector<std::optional<Result>> results_;  // the n-th, by order_, at n modulo the size
   std::size_t taken_ = 0;                       // jobs handed out
   std::size_t put_ = 0;                         // results put

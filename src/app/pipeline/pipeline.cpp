@@ -37,6 +37,7 @@ Result classify(Classifier& classifier, const Input& input, const Work& work) {
   } catch (const std::bad_alloc&) {  // a record of a million classes may not fit where its image did
     Result result{
         .record = {.path = input.path,
+                   .member = input.member,
                    .error = RecordError{ErrorCode::out_of_memory, "not enough memory for the record"}},
         .truth = input.truth};
     if (work.needs.text) result.text = format_record(result.record, work.layout, work.predictions);
@@ -126,8 +127,8 @@ class Workers {
 /// @return whether the inputs ran out, which they do, too, where a signal ends waiting for the next one
 bool classify_in_turn(Classifier& classifier, InputSource& inputs, const Work& work, Delivery& delivery) {
   while (stop_signal() == 0 && delivery.open()) {
-    const std::optional<Input> input = inputs.next();
-    if (!input) return true;
+    std::optional<Input> input = inputs.next();
+    if (!input || !load_content(*input)) return true;
     delivery.deliver(classify(classifier, *input, work));
   }
   return false;

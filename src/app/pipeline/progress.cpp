@@ -155,7 +155,13 @@ void ProgressSink::count() {
   try {
     const std::unique_ptr<InputSource> inputs = settings_.open_inputs();
     std::size_t found = 0;
-    while (!stopped_ && inputs->next()) {
+    while (!stopped_) {
+      const std::optional<Input> input = inputs->next();
+      if (!input) break;
+      if (input->member) {  // to count what is in archives would take as long as the run
+        found_ = 0;
+        return;
+      }
       ++found;
       found_ = found - std::min(found, settings_.skipped);
     }

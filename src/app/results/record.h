@@ -14,6 +14,12 @@ struct RecordError {
   std::string message;
 };
 
+/// Where an image came from that is no file of its own.
+struct ArchiveMember {
+  std::string archive;  // path
+  std::string name;     // as the archive has it
+};
+
 /// A class with its name. The index and the label belong together: ImageNet's 0 is "tench".
 struct LabeledPrediction {
   int index = 0;
@@ -33,9 +39,10 @@ struct Timings {
 };
 
 struct Record {
-  std::string path = {};                  // as given or walked, any bytes
-  std::optional<RecordError> error = {};  // the fields below are set only without it
-  int width = 0;                          // pixels, upright
+  std::string path = {};                     // as given or walked, any bytes
+  std::optional<ArchiveMember> member = {};  // of an image in an archive, whose path is ARCHIVE/MEMBER
+  std::optional<RecordError> error = {};     // the fields below are set only without it
+  int width = 0;                             // pixels, upright
   int height = 0;
   int orientation = 1;  // the EXIF orientation that was applied; 1: none
   std::vector<std::string> warnings = {};

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,6 +20,8 @@ struct Result {
   std::vector<float> embedding = {};         // [embedding_size]; empty for a failed input
   std::vector<std::uint8_t> thumbnail = {};  // a small JPEG file; empty for a failed input
   std::optional<int> truth = {};             // the input's
+  /// The file's bytes, where it is no file that `record.path` names.
+  std::shared_ptr<const std::vector<std::uint8_t>> content = {};
 };
 
 /// What workers must make for the sinks of a run besides the record itself.
@@ -26,9 +29,11 @@ struct Needs {
   bool text = false;
   bool embedding = false;
   bool thumbnail = false;
+  bool content = false;
 
   Needs operator|(const Needs& other) const {
-    return {text || other.text, embedding || other.embedding, thumbnail || other.thumbnail};
+    return {text || other.text, embedding || other.embedding, thumbnail || other.thumbnail,
+            content || other.content};
   }
 };
 

@@ -32,16 +32,20 @@ void SortSink::take(const Result& result) {
   } else if (record.top.empty()) {
     ++unlikely_;
   } else {
-    place(record.path, record.top.front().index);
+    place(result);
   }
 }
 
-void SortSink::place(const std::string& path, int index) {
-  const std::string folder = folder_ + "/" + class_folders_[static_cast<std::size_t>(index)];
+void SortSink::place(const Result& result) {
+  const std::string& path = result.record.path;
+  const std::string folder =
+      folder_ + "/" + class_folders_[static_cast<std::size_t>(result.record.top.front().index)];
   try {
     if (mkdir(folder.c_str(), 0777) != 0 && errno != EEXIST)
       throw std::system_error(errno, std::generic_category(), "cannot make " + folder);
-    ++(place_file(path, folder, how_) == Placed::now ? placed_ : there_);
+    const Placed placed =
+        result.content ? place_bytes(*result.content, path, folder) : place_file(path, folder, how_);
+    ++(placed == Placed::now ? placed_ : there_);
   } catch (const std::system_error& e) {
     ++lost_;
     const bool is_full = e.code() == std::errc::no_space_on_device || e.code().value() == EDQUOT;

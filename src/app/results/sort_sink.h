@@ -12,8 +12,8 @@
 namespace mnv2::app {
 
 /// Puts images into FOLDER/CLASS/ (see class_folders, place_file). Inputs without a record of a class are
-/// left out and counted. An image that cannot be put there is a message, and lost(); a full disk ends the
-/// run.
+/// left out and counted. A member of an archive, or what came through a pipe, is always copied. An image that cannot be
+/// put there is a message, and lost(); a full disk ends the run.
 ///
 /// Comes before the sink of records: what has a record has been sorted, also after kill -9.
 class SortSink : public Sink {
@@ -22,6 +22,7 @@ class SortSink : public Sink {
   /// @throws UsageError for what is no folder, Error{file_unreadable} where it cannot be made
   SortSink(const std::string& folder, SortAs how, std::span<const std::string> labels, int num_classes);
 
+  Needs needs() const override { return {.content = true}; }
   void take(const Result& result) override;
   void finish(Ending ending) override;
   State state() const override { return error_.empty() ? State::open : State::failed; }
@@ -29,7 +30,7 @@ class SortSink : public Sink {
   std::size_t lost() const override { return lost_; }
 
  private:
-  void place(const std::string& path, int index);
+  void place(const Result& result);
 
   std::string folder_;
   SortAs how_;

@@ -29,6 +29,10 @@ Json to_json(const Record& record) {
   Json json;
   json["path"] = record.path;
   if (!is_utf8(record.path)) json["path_base64"] = base64(record.path);
+  if (record.member) {
+    json["archive"] = record.member->archive;
+    json["member"] = record.member->name;
+  }
   json["status"] = record.error ? "error" : "ok";
   if (record.error) {
     json["error"] = {{"code", error_code_name(record.error->code)}, {"message", record.error->message}};

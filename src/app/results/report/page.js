@@ -450,7 +450,8 @@ const details = {
     if (row.truth !== undefined) line('Is ', text(labelOf(row.truth)));
     if (record.timings_ms)
       line(Object.entries(record.timings_ms).map(([name, ms]) => `${name} ${ms.toFixed(2)} ms`).join(', '));
-    line(element('a', {href: linkTo(record), target: '_blank', rel: 'noreferrer noopener'}, 'Open the file'));
+    if (record.archive !== undefined) line('In the archive ', text(record.archive));
+    else line(element('a', {href: linkTo(record), target: '_blank', rel: 'noreferrer noopener'}, 'Open the file'));
     facts.append(element('div', {className: 'scroll'}, ...(record.top || []).map((guess) => guessLine(row, guess))));
     $('details-body').replaceChildren(picture(row), facts);
     $('details').className = record.error ? 'bad' : '';
