@@ -39,7 +39,10 @@ class Predictions(Case):
         image = self.make("a.png")
         names = [f"náme {i}" for i in range(CLASSES)]
         text = "\n".join(names)
-        for data in (text, text + "\n", text.replace("\n", "\r\n") + "\r\n\r\n", "\ufeff" + text, json.dumps(names)):
+        for data in (text, text + "\n", text.replace("\n", "\r\n") + "\r\n\r\n", "\ufeff" + text, json.dumps(names),
+                     json.dumps({str(i): name for i, name in reversed(list(enumerate(names)))}),
+                     json.dumps({i: [f"n{i:08}", name] for i, name in enumerate(names)}),
+                     json.dumps({"architectures": ["X"], "id2label": dict(enumerate(names)), "label2id": {}})):
             labels = self.make("labels.txt", data.encode())
             for p in self.records("--labels", labels, "-k", "10", image)[0]["top"]:
                 self.assertEqual(p["label"], names[p["index"]])
@@ -59,7 +62,10 @@ class Predictions(Case):
         for data, message in ((b"a\nb\n", "2 labels, the model has 10 classes"), (b"", "0 labels"),
                               (lines + b"\nk", "11 labels"), (lines.replace(b"c", b""), "line 3 is empty"),
                               (lines.replace(b"c", b"\xff"), "line 3 is not UTF-8"), (b'["a", 3]', "JSON list"),
-                              (b'["a",', "JSON list")):
+                              (b'["a",', "JSON list"), (b'{"0":"a","2":"b"}', "the key '2' is no class from 0 to 1"),
+                              (b'{"0":"a","00":"b"}', "the key '00' is no class"), (b'{"0":1}', "JSON list"),
+                              (b'{"0":[]}', "JSON list"), (b'{"0":"a"}', "1 labels"), (b"{}", "0 labels"),
+                              (b'{"name":"x"}', "the key 'name' is no class")):
             with self.subTest(data=data):
                 out, err = self.run_program("--labels", self.make("labels", data), image, status=2)
                 self.assertEqual(out, b"")

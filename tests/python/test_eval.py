@@ -89,6 +89,15 @@ class Eval(Case):
         report, _ = self.report("--truth", str(self.folder / "t.csv"), str(self.folder / "images"))
         self.check_against_records(report, {path: 4 + i for i, path in enumerate(paths)})
 
+    def test_tables_with_semicolons_or_tabs(self):
+        paths = [self.make(f"images/a,{i}.png", seed=i) for i in range(3)]
+        for separator in (";", "\t"):
+            for header in (f"path{separator}class\r\n", ""):
+                (self.folder / "images/t.csv").write_bytes(("\ufeff" + header).encode() + b"".join(
+                    f'"a,{i}.png"{separator}{4 + i}\r\n'.encode() for i in range(3)))
+                report, _ = self.report("--truth", str(self.folder / "images/t.csv"))
+                self.check_against_records(report, {path: 4 + i for i, path in enumerate(paths)})
+
     def test_shards_add_up(self):
         root = self.make_tree(["0", "1", "2"])
         whole, _ = self.report(root)

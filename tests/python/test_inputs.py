@@ -59,6 +59,16 @@ class InputCase(Case):
 
 
 class Lists(InputCase):
+    def test_lines_that_end_in_crlf_are_told(self):
+        path = self.make("a.png")
+        odd = self.make("b.png\r")
+        listed = self.make("list", f"{path}\r\n{odd}\n/nonexistent\r\n".encode())
+        records = self.records("--files-from", listed, status=1)
+        self.assertEqual([r["path"] for r in records], [path + "\r", odd, "/nonexistent\r"])
+        self.assertIn("CRLF", records[0]["error"]["message"])
+        self.assertEqual(records[1]["status"], "ok")
+        self.assertNotIn("CRLF", records[2]["error"]["message"])
+
     def test_stdin_and_files_are_lists(self):
         paths = [self.make(f"{name}.png", seed=i) for i, name in enumerate("cab")]
         listed = "\n".join(paths).encode()

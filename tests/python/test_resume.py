@@ -24,6 +24,20 @@ class Resume(OutputCase):
         (folder / "bad.png").write_bytes(b"bad")
         return str(folder)
 
+    def test_a_byte_order_mark_or_none_is_kept(self):
+        folder = self.make_folder(5)
+        for first, second in ((["--bom"], []), ([], ["--bom"]), (["--bom"], ["--bom"])):
+            target = self.folder / "out.csv"
+            target.unlink(missing_ok=True)
+            whole = self.out("-f", "csv", *first, folder)
+            self.assertEqual(whole.startswith(b"\xef\xbb\xbfpath,"), first != [])
+            self.out("--resume", "-f", "csv", *first, "-o", str(target), folder)
+            target.write_bytes(target.read_bytes()[:-60])
+            self.out("--resume", "-f", "csv", *second, "-o", str(target), folder)
+            self.assertEqual(target.read_bytes(), whole)
+        _, err = self.run_program("--bom", folder, status=2)
+        self.assertIn("--bom: needs --format csv", err)
+
     def test_goes_on_from_every_byte(self):
         folder = self.names_of_all_kinds()
         target = self.folder / "out"

@@ -37,6 +37,13 @@ std::string plain(std::string text) {
 
 }  // namespace
 
+TEST_CASE("the closing line") {
+  CHECK(format_closing_line(300, 2, 2.6) == "300 images in 2.6 s, 115/s, 2 errors");
+  CHECK(format_closing_line(1, 1, 0.25) == "1 image in 0.2 s, 4.0/s, 1 error");
+  CHECK(format_closing_line(100000, 0, 3661) == "100000 images in 1:01:01, 27/s");
+  CHECK(format_closing_line(6, 0, 0) == "6 images in 0.0 s, 0.0/s");
+}
+
 TEST_CASE("the line has a bar, the count, the rate, what is left and the errors") {
   CHECK(format_progress(kMidway, 79, false) ==
         "[======>                   ]  250/1000  25 %  25.0 images/s  ETA 0:30  3 errors");

@@ -113,6 +113,8 @@ void log_warning(std::string_view message) {
   if (verbosity() >= Verbosity::normal) log(spdlog::level::warn, message);
 }
 
+void log_note(std::string_view message) { log(spdlog::level::info, message); }
+
 void log_info(std::string_view message) {
   if (verbosity() >= Verbosity::verbose) log(spdlog::level::info, message);
 }

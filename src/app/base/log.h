@@ -33,6 +33,9 @@ void log_failed_input(std::string_view message);  // "error:" too, but the run g
 void log_warning(std::string_view message);
 void log_info(std::string_view message);
 
+/// As log_info(), whatever the verbosity: the last words to people who watch.
+void log_note(std::string_view message);
+
 /// Shows `line`, of visible characters and colours, as the last one on stderr, in place of the one before;
 /// messages appear above it. Empty: none. Safe from any thread.
 void show_status(std::string_view line);

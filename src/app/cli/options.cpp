@@ -151,6 +151,8 @@ void add_flags(CLI::App& app, Options& options) {
       app, "-f,--format", options.format,
       {{"json", Format::json}, {"jsonl", Format::jsonl}, {"csv", Format::csv}, {"text", Format::text}},
       "JSON for one image, one JSON object a line for more");
+  app.add_flag("--bom", options.byte_order_mark, "with -f csv: a byte order mark first, for Excel")
+      ->disable_flag_override();
   add_output_flags(app, options);
   app.add_flag("--unordered", options.unordered, "results as they are done, not in the order of the inputs")
       ->disable_flag_override();

@@ -37,6 +37,7 @@ struct Options {
   bool archives = false;
   std::optional<std::string> shard;
   bool unordered = false;
+  bool byte_order_mark = false;  // before CSV
 
   std::optional<std::string> model;
   std::optional<std::string> labels;

@@ -110,13 +110,17 @@ void check_no_bench(const Options& options) {
   if (options.compare) throw UsageError("--compare: needs --bench");
 }
 
-/// Not for who redirected stderr or reads the records as they come, and not where a line cannot be redrawn.
-bool wants_progress(const Options& options, const Environment& environment, bool results_on_terminal) {
-  if (options.progress != When::automatic) return options.progress == When::always;
+/// The bar is not for people who redirected stderr or read the records as they come, and not where a line cannot be
+/// redrawn.
+ProgressPlan plan_progress(const Options& options, const Environment& environment, bool results_on_terminal) {
   const bool shows_records = results_on_terminal && !options.eval;
   const std::string terminal = environment.variable("TERM");
-  return environment.stderr_is_terminal && !shows_records && !terminal.empty() && terminal != "dumb" &&
-         options.verbosity != Verbosity::quiet;
+  const bool fits = environment.stderr_is_terminal && !shows_records && !terminal.empty() &&
+                    terminal != "dumb" && options.verbosity != Verbosity::quiet;
+  const bool always = options.progress == When::always;
+  return {.shown = always || (fits && options.progress == When::automatic),
+          .also_few = always,
+          .closing_line = fits && options.progress != When::never};
 }
 
 /// A row for each pair of a number of threads and a batch; they grow like a table, so there is a limit.
@@ -144,7 +148,8 @@ ClassifierPlan plan_classifier(const Options& options) {
                                    .max_pixels = options.max_pixels,
                                    .fast = options.decode == Decode::fast},
                       .min_prob = options.min_prob,
-                      .timings = options.bench || options.verbosity == Verbosity::verbose};
+                      .timings = options.bench || options.verbosity == Verbosity::verbose,
+                      .byte_order_mark = options.byte_order_mark};
   plan.top_k = options.eval ? kEvalTopK : options.top_k.value_or(plan.top_k);
   return plan;
 }
@@ -229,8 +234,7 @@ Plan make_plan(const Options& options, const Environment& environment) {
               .model = std::move(model),
               .pipeline = std::move(pipeline),
               .outputs = std::move(outputs),
-              .progress = {.shown = wants_progress(options, environment, on_terminal),
-                           .also_few = options.progress == When::always}};
+              .progress = plan_progress(options, environment, on_terminal)};
   if (options.eval) {
     plan.mode = Evaluate{.run = std::move(run), .truth = options.truth};
     return plan;

@@ -38,6 +38,7 @@ void check_combinations(const Options& options, const OutputPlan& plan, Layout l
   };
   refuse(options.bench && options.format == Format::csv,
          "--format: csv is not for --bench, which gives text or json");
+  refuse(options.byte_order_mark && layout != Layout::csv, "--bom: needs --format csv");
   refuse(options.bench && options.resume, "--resume: not with --bench");
   refuse(options.bench && options.min_prob > 0, "--min-prob: not with --bench");
   refuse(options.bench && options.embeddings.has_value(), "--embeddings: not with --bench");

@@ -17,7 +17,6 @@ namespace {
 
 constexpr std::size_t kMaxRowBytes = std::size_t{1} << 20;
 constexpr std::size_t kChunkBytes = std::size_t{1} << 16;
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 }  // namespace
 
@@ -26,8 +25,20 @@ CsvReader::CsvReader(std::string flag, std::string path) : flag_(std::move(flag)
   if (descriptor < 0) throw UsageError(flag_ + ": " + path_ + ": " + std::generic_category().message(errno));
   file_.reset(fdopen(descriptor, "rb"));
   read_more();
-  if (std::string_view(text_).substr(0, kByteOrderMark.size()) == kByteOrderMark)
-    begin_ = kByteOrderMark.size();
+  begin_ = text_.size() - without_byte_order_mark(text_).size();
+  find_separator();
+}
+
+/// The one of which the first line has the most outside of quotes.
+void CsvReader::find_separator() {
+  const auto fields = [&](char separator) {
+    const CsvLine row = parse_csv_line(std::string_view(text_).substr(begin_), separator);
+    return row.state == CsvLine::State::whole ? row.fields.size() : 0;
+  };
+  while (text_.find('\n', begin_) == std::string::npos && text_.size() <= kMaxRowBytes && read_more()) {
+  }
+  for (const char candidate : {';', '\t'})
+    if (fields(candidate) > fields(separator_)) separator_ = candidate;
 }
 
 void CsvReader::fail(const std::string& why) const {
@@ -55,7 +66,7 @@ std::optional<std::vector<std::string>> CsvReader::next() {
   while (true) {
     row_line_ = line_;
     const std::string_view rest = std::string_view(text_).substr(begin_);
-    CsvLine row = parse_csv_line(rest);
+    CsvLine row = parse_csv_line(rest, separator_);
     if (row.state == CsvLine::State::torn) {
       if (rest.size() > kMaxRowBytes) fail("a row of more than 1 MiB");
       if (read_more()) continue;

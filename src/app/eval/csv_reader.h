@@ -10,8 +10,8 @@
 
 namespace mnv2::app {
 
-/// Reads comma-separated values (RFC 4180). Lines end in LF or CRLF, the last one may end without; a byte
-/// order mark and empty lines are skipped.
+/// Reads comma-separated values (RFC 4180), or those with semicolons or tabs between them, as the first line has them.
+/// Lines end in LF or CRLF, the last one may end without; a byte order mark and empty lines are skipped.
 class CsvReader {
  public:
   /// @throws UsageError naming `flag` and `path` when the file cannot be opened
@@ -33,8 +33,11 @@ class CsvReader {
   [[noreturn]] void fail(const std::string& why) const;
   bool read_more();
 
+  void find_separator();
+
   std::string flag_;
   std::string path_;
+  char separator_ = ',';
   std::unique_ptr<std::FILE, CloseFile> file_;
   std::string text_;  // read, and not yet a row from begin_ on
   std::size_t begin_ = 0;

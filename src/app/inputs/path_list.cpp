@@ -20,6 +20,12 @@ constexpr std::size_t kReadBytes = 65536;
   throw UsageError("--files-from: cannot read the list " + name + ": " + reason);
 }
 
+/// Whether there is such a file when the CR at the end of `path` is left out, but not with it.
+bool only_without_cr(const std::string& path) {
+  struct stat info {};
+  return lstat(path.c_str(), &info) != 0 && lstat(path.substr(0, path.size() - 1).c_str(), &info) == 0;
+}
+
 }  // namespace
 
 PathList::PathList(std::string name, char separator) : name_(std::move(name)), separator_(separator) {
@@ -51,6 +57,13 @@ std::optional<Input> PathList::next() {
     }
     if (line->find('\0') != std::string::npos)
       return bad(std::move(*line), "the path has a NUL byte; a list with NUL between paths needs --null");
+    if (line->ends_with('\r') && only_without_cr(*line)) {
+      constexpr char kHint[] =
+          "no such file: the list's lines end in CRLF, and the CR is no part of the name; take it off, as tr "
+          "-d "
+          "'\\r' does";
+      return Input{.path = std::move(*line), .error = RecordError{ErrorCode::file_not_found, kHint}};
+    }
     return Input{.path = std::move(*line)};
   }
   if (error_ == 0) return std::nullopt;

@@ -16,7 +16,8 @@ namespace mnv2::app {
 
 CsvColumns ClassifierPlan::columns(const Engine& engine) const {
   return {.predictions = std::min(top_k, engine.network().num_classes()),
-          .probabilities = engine.has_probabilities()};
+          .probabilities = engine.has_probabilities(),
+          .byte_order_mark = byte_order_mark};
 }
 
 Classifier::Classifier(const Engine& engine, const ClassifierPlan& plan, int threads, ImageMemory& memory)

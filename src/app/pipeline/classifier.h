@@ -17,6 +17,7 @@ struct ClassifierPlan {
   int top_k = 5;
   float min_prob = 0;  // predictions below are left out
   bool timings = false;
+  bool byte_order_mark = false;  // before CSV
 
   /// What a line of CSV has room for: as many predictions as a record has at most.
   CsvColumns columns(const Engine& engine) const;

@@ -19,7 +19,6 @@ namespace mnv2::app {
 namespace {
 
 constexpr std::chrono::milliseconds kInterval{200};  // between two drawings
-constexpr std::size_t kHandful = 5;                  // so many images are done before anybody looks
 
 /// "0:07", "12:34", "1:02:03", "3 d 04:05"
 std::string clock_time(double seconds) {
@@ -127,6 +126,15 @@ std::string format_progress(const Progress& progress, std::size_t columns, bool 
                  {.text = bar(fraction, std::min(kLongestBar, columns - used)), .color = kGreen});
   }
   return join(parts, color);
+}
+
+std::string format_closing_line(std::size_t images, std::size_t failed, double seconds) {
+  const double rate = seconds > 0 ? static_cast<double>(images) / seconds : 0;
+  std::string line = std::to_string(images) + (images == 1 ? " image in " : " images in ");
+  line += seconds < 59.95 ? format_text("%.1f s", seconds) : clock_time(seconds);
+  line += ", " + format_text(rate < 9.95 ? "%.1f/s" : "%.0f/s", rate);
+  if (failed > 0) line += ", " + std::to_string(failed) + (failed == 1 ? " error" : " errors");
+  return line;
 }
 
 double RateMeter::update(double time_s, std::size_t done) {

@@ -11,10 +11,11 @@
 
 namespace mnv2::app {
 
-/// The bar on stderr.
+/// The bar on stderr, and what is said after it.
 struct ProgressPlan {
   bool shown = false;
-  bool also_few = false;  // for a handful of images, too
+  bool also_few = false;      // for a handful of images, too
+  bool closing_line = false;  // how many there were, when they are done
 };
 
 /// Images through a model to outputs.

@@ -27,8 +27,14 @@ std::string csv_field(std::string_view text) {
   return out += '"';
 }
 
+std::string_view without_byte_order_mark(std::string_view text) {
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  return text;
+}
+
 std::string csv_header(const CsvColumns& columns) {
-  std::string line = "path,status,width,height";
+  std::string line(columns.byte_order_mark ? kByteOrderMark : "");
+  line += "path,status,width,height";
   for (int i = 1; i <= columns.predictions; ++i)
     for (const char* name : {"index", "label", measure_name(columns.probabilities)})
       append(line, name + std::to_string(i));
@@ -55,7 +61,7 @@ std::string csv_record(const Record& record, int predictions) {
   return line.append(kLineBreak);
 }
 
-CsvLine parse_csv_line(std::string_view text) {
+CsvLine parse_csv_line(std::string_view text, char separator) {
   enum class At { field_start, bare, quoted, quote_in_quoted };
   const auto malformed = [&] {
     const std::size_t end = text.find('\n');
@@ -73,7 +79,7 @@ CsvLine parse_csv_line(std::string_view text) {
       } else {
         field += c;
       }
-    } else if (c == ',' || c == '\n') {
+    } else if (c == separator || c == '\n') {
       if (c == '\n' && at != At::quote_in_quoted && field.ends_with('\r')) field.pop_back();
       line.fields.push_back(std::move(field));
       field.clear();

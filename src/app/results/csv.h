@@ -14,9 +14,16 @@ namespace mnv2::app {
 struct CsvColumns {
   int predictions = 0;
   bool probabilities = true;  // else scores
+  bool byte_order_mark = false;
 };
 
-/// The header line, with its line break: path, status, width, height, then index, label and probability (or score) of
+/// UTF-8's, by which Excel knows it.
+inline constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
+/// The text after its byte order mark, if it has one.
+std::string_view without_byte_order_mark(std::string_view text);
+
+/// The header line, with its line break and maybe a byte order mark: path, status, width, height, then index, label and probability (or score) of
 /// each prediction, error_code, error_message, warnings.
 std::string csv_header(const CsvColumns& columns);
 
@@ -39,6 +46,6 @@ struct CsvLine {
   std::vector<std::string> fields;  // of a whole line
 };
 
-CsvLine parse_csv_line(std::string_view text);
+CsvLine parse_csv_line(std::string_view text, char separator = ',');
 
 }  // namespace mnv2::app

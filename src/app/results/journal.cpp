@@ -59,7 +59,8 @@ JournalLine parse_csv_journal_line(std::string_view text) {
   JournalLine line{.state = JournalLine::State::foreign, .bytes = csv.bytes};
   if (csv.state == CsvLine::State::malformed || csv.fields.size() < 2) return line;
   const std::string& status = csv.fields[1];
-  if (csv.fields[0] == "path" && status == "status") line.state = JournalLine::State::header;
+  if (without_byte_order_mark(csv.fields[0]) == "path" && status == "status")
+    line.state = JournalLine::State::header;
   if (status != "ok" && status != "error") return line;
   line.state = JournalLine::State::record;
   line.failed = status == "error";
@@ -112,10 +113,15 @@ void Journal::open_locked() {
 void Journal::check_beginning(std::string_view text, Layout layout, const std::string& header) const {
   const bool is_csv = layout == Layout::csv;
   const std::string_view expected = is_csv ? std::string_view(header) : kJsonBeginning;
-  const std::size_t common = std::min(expected.size(), text.size());
-  if (text.substr(0, common) == expected.substr(0, common)) return;
+  const auto begins = [](std::string_view found, std::string_view wanted) {
+    const std::size_t common = std::min(wanted.size(), found.size());
+    return found.substr(0, common) == wanted.substr(0, common);
+  };
+  // With a byte order mark or without: as it was begun.
+  if (begins(text, expected)) return;
+  if (is_csv && begins(without_byte_order_mark(text), without_byte_order_mark(expected))) return;
   const std::string hint =
-      is_csv && text.starts_with("path,status,")
+      is_csv && without_byte_order_mark(text).starts_with("path,status,")
           ? "its columns are not those of this run; was --top-k the same?"
           : "it does not begin as a result of --format " + std::string(is_csv ? "csv" : "jsonl");
   throw UsageError("--resume: " + path_ + ": " + hint + ": '" + first_line(text.substr(0, 100)) +

@@ -10,6 +10,7 @@
 
 #include "app/base/exit_status.h"
 #include "app/base/log.h"
+#include "app/base/stopwatch.h"
 #include "app/bench/bench.h"
 #include "app/cli/plan_outputs.h"
 #include "app/eval/make_eval_inputs.h"
@@ -44,13 +45,16 @@ struct Outcome {
 };
 
 /// The status for a run, and the last words about it.
-int exit_status(const PipelineResult& result, const Outcome& outcome) {
+/// @param closing_line for people who watch; empty for others.
+int exit_status(const PipelineResult& result, const Outcome& outcome, const std::string& closing_line = {}) {
   if (outcome.write_error) {
     log_error(*outcome.write_error);
     return kExitOutput;
   }
   if (outcome.closed && result.signal == 0) return kExitOk;
-  if (result.failed > 0 && result.records > 1) {
+  if (!closing_line.empty()) {
+    log_note(closing_line);
+  } else if (result.failed > 0 && result.records > 1) {
     log_warning(std::to_string(result.failed) + " of " + std::to_string(result.records) +
                 " inputs could not be classified");
   }
@@ -181,7 +185,11 @@ class Runner {
       const std::size_t done_before = journal == nullptr ? 0 : journal->records();
       sinks.insert(sinks.begin(), make_progress(plan, done_before));
     }
+    const Stopwatch stopwatch;
     PipelineResult result = classify_all(*engine_, plan.run.pipeline, *inputs, sinks, early);
+    std::string closing_line;
+    if (plan.run.progress.closing_line && result.records > kHandful)
+      closing_line = format_closing_line(result.records, result.failed, stopwatch.elapsed_ms() / 1000);
     destination.finish(result.complete);
 
     Outcome outcome;
@@ -194,7 +202,7 @@ class Runner {
       result.records += journal->records();
       result.failed += journal->failed();
     }
-    return exit_status(result, outcome);
+    return exit_status(result, outcome, closing_line);
   }
 
   const Plan& plan_;
