@@ -33,5 +33,5 @@ set(CPACK_PACKAGE_FILE_NAME
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION graphics)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
-set(CPACK_DEBIAN_PACKAGE_RECOMMENDS libwebp7)  # loaded when it is needed
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "libwebp7, libarchive13")  # loaded when they are needed
 include(CPack)

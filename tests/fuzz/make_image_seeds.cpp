@@ -1,10 +1,14 @@
-// make_image_seeds DIR: one small image of each kind that JPEG and PNG have, for fuzz_header and fuzz_decode.
+// make_image_seeds DIR: one small image of each kind that JPEG, PNG and WebP have, for fuzz_header and fuzz_decode.
+#include <dlfcn.h>
+
 #include <cstdio>  // jpeglib.h needs FILE
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
+#include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <jpeglib.h>
@@ -153,6 +157,61 @@ std::vector<std::pair<std::string, ByteVector>> pngs() {
   return files;
 }
 
+/// What libwebp's simple functions of <webp/encode.h> make; loaded as the program loads it, without its headers.
+ByteVector webp(const char* function, unsigned channels, bool lossy) {
+  void* const library = dlopen("libwebp.so.7", RTLD_NOW | RTLD_LOCAL);
+  void* const encode = library == nullptr ? nullptr : dlsym(library, function);
+  if (encode == nullptr) throw std::runtime_error(dlerror());
+  ByteVector pixels;
+  for (unsigned y = 0; y < kHeight; ++y)
+    for (unsigned x = 0; x < kWidth; ++x)
+      for (unsigned c = 0; c < channels; ++c) pixels.push_back(sample(x, y, c));
+  std::uint8_t* data = nullptr;
+  const int row_bytes = static_cast<int>(kWidth * channels);
+  using Lossless = std::size_t (*)(const std::uint8_t*, int, int, int, std::uint8_t**);
+  using Lossy = std::size_t (*)(const std::uint8_t*, int, int, int, float, std::uint8_t**);
+  const std::size_t size =
+      lossy ? reinterpret_cast<Lossy>(encode)(pixels.data(), kWidth, kHeight, row_bytes, 60, &data)
+            : reinterpret_cast<Lossless>(encode)(pixels.data(), kWidth, kHeight, row_bytes, &data);
+  ByteVector bytes(data, data + size);
+  std::free(data);
+  return bytes;
+}
+
+ByteVector riff_chunk(std::string_view type, const ByteVector& data) {
+  return bytes_of(type) + u32(static_cast<std::uint32_t>(data.size()), true) + data +
+         ByteVector(data.size() % 2);
+}
+
+ByteVector u24(unsigned value) {
+  return {static_cast<std::uint8_t>(value), static_cast<std::uint8_t>(value >> 8),
+          static_cast<std::uint8_t>(value >> 16)};
+}
+
+/// A file in the extended format: `flags` and what they announce.
+ByteVector extended_webp(std::uint8_t flags, const ByteVector& chunks) {
+  const ByteVector size = u24(kWidth - 1) + u24(kHeight - 1);
+  return riff_chunk("RIFF",
+                    bytes_of("WEBP") + riff_chunk("VP8X", ByteVector{flags, 0, 0, 0} + size) + chunks);
+}
+
+std::vector<std::pair<std::string, ByteVector>> webps() {
+  const ByteVector lossy = webp("WebPEncodeRGB", 3, true),
+                   lossless = webp("WebPEncodeLosslessRGBA", 4, false);
+  const ByteVector image(lossy.begin() + 12, lossy.end()), second(lossless.begin() + 12, lossless.end());
+  const ByteVector size = u24(kWidth - 1) + u24(kHeight - 1);
+  const auto frame = [&](const ByteVector& data) {
+    return riff_chunk("ANMF", u24(0) + u24(0) + size + u24(40) + ByteVector{2} + data);
+  };
+  return {{"lossy.webp", lossy},
+          {"lossless.webp", lossless},
+          {"alpha.webp", webp("WebPEncodeRGBA", 4, true)},
+          {"exif.webp", extended_webp(0x08, image + riff_chunk("EXIF", exif_tiff(6, true)))},
+          {"profile.webp", extended_webp(0x30, riff_chunk("ICCP", bytes_of("none")) + second)},
+          {"animation.webp",
+           extended_webp(0x02, riff_chunk("ANIM", u32(0) + u16(0)) + frame(image) + frame(second))}};
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
@@ -161,7 +220,7 @@ int main(int argc, char** argv) try {
     return 2;
   }
   fs::create_directories(argv[1]);
-  for (const auto& files : {jpegs(), pngs()})
+  for (const auto& files : {jpegs(), pngs(), webps()})
     for (const auto& [name, bytes] : files)
       mnv2::test::write_file(fs::path(argv[1]) / name, std::string(bytes.begin(), bytes.end()));
   return 0;
