@@ -185,7 +185,8 @@ unit_test_packages=(catch2 python3)
 
 # What tests look at the program with: other programs that start it, readers of its manual, a browser for its report.
 # shellcheck disable=SC2034  # used by the scripts that source this
-test_packages=("${unit_test_packages[@]}" pkg-config parallel slurm-wlm man-db groff mandoc chromium)
+test_packages=("${unit_test_packages[@]}" pkg-config parallel slurm-wlm man-db groff mandoc chromium
+  jq libimage-exiftool-perl python3-distributed)
 
 # What draws figures (scripts/make_figures.py): the modules for the system's interpreter, the programs, the fonts.
 # shellcheck disable=SC2034  # used by the scripts that source this

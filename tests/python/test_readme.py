@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import tarfile
 import unittest
 
 from support.cli import CLASSES, MAKE_IMAGE, MAKE_MODEL, PROGRAM, TIMEOUT, Case, parse
@@ -31,6 +32,10 @@ class Commands(Case):
         shutil.copy(README, self.folder / "README.md")
         for i in range(8):
             self.make(f"photos/{i % 2}/{i}.png", seed=i)
+        (self.folder / "shards").mkdir()
+        for name in ("photos.tar.gz", "shards/a.tar", "shards/b.tar"):
+            with tarfile.open(self.folder / name, "w:gz" if name.endswith("gz") else "w") as archive:
+                archive.add(self.folder / "photos", "photos")
         (self.folder / "truth.csv").write_text("file,label\n0/0.png,class 0\n1/1.png,1\n")
         model = self.folder / "labelled.safetensors"
         subprocess.run([MAKE_MODEL, str(model), "--classes", str(CLASSES), "--labels"], check=True)

@@ -5,13 +5,18 @@ MNV2_PROGRAM, MNV2_MAKE_MODEL and MNV2_MAKE_IMAGE name the program and the tools
 
 import json
 import os
+import pathlib
+import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import tarfile
+import time
 import unittest
 
-from support.cli import TIMEOUT, parse
+from support.cli import PROGRAM, TIMEOUT, parse
 from support.readme import SCRIPTS_README, code_block
 from support.recipes import RecipeCase
 
@@ -40,6 +45,34 @@ class Parallel(RecipeCase):
             (self.folder / f"shard-{i}.jsonl").write_text("kept")
         self.shell(parallel_line)
         self.assertEqual({self.read(f"shard-{i}.jsonl") for i in range(1, 9)}, {b"kept"})  # none was run again
+
+
+class ObjectStore(RecipeCase):
+    def test_shards_one_after_the_other(self):
+        for i in range(3):
+            with tarfile.open(self.folder / f"shard-{i:06}.tar", "w") as archive:
+                for path in sorted((self.folder / f"photos/{i}").glob("*.jpg")):
+                    archive.add(path, f"photos/{i}/{path.name}")
+        store = self.folder / "bin/aws"  # what the store's client does here: aws s3 cp URL -
+        store.write_text('#!/bin/sh\n[ "$1 $2 $4" = "s3 cp -" ] && exec cat "${3#s3://photos/}"\n')
+        store.chmod(0o755)
+        self.shell(code_block(SCRIPTS_README, "s3://"), status=1)  # one image is torn
+        records = [parse(line) for line in self.read("shards.jsonl").splitlines()]
+        whole = [parse(line) for line in self.whole.splitlines()]
+        self.assertEqual([(r["member"], r.get("top")) for r in records], [(r["path"], r.get("top")) for r in whole])
+
+
+class Kubernetes(RecipeCase):
+    def test_indexed_job(self):
+        block = code_block(SCRIPTS_README, "JOB_COMPLETION_INDEX")
+        command = re.search(r'command: \[sh, -c, "(.*)"\]', block).group(1)
+        pods = int(re.search(r"completions: (\d+)", block).group(1))
+        for i in range(pods):
+            self.environment["JOB_COMPLETION_INDEX"] = str(i)
+            for _ in range(2):  # a pod that is started anew
+                subprocess.run(["sh", "-c", command], cwd=self.folder, env=self.environment, check=True, timeout=TIMEOUT)
+        lines = [line for i in range(pods) for line in self.read(f"shard-{i}.jsonl").splitlines(keepends=True)]
+        self.assertEqual(b"".join(sorted(lines)), b"".join(sorted(self.whole.splitlines(keepends=True))))
 
 
 class Partitions:
@@ -130,6 +163,59 @@ class Dask(RecipeCase):
         self.environment["MNV2_MODEL"] = "/nonexistent"
         with self.assertRaisesRegex(RuntimeError, "exit status 3"):
             exec(code_block(SCRIPTS_README, "dask.bag"), names)
+
+
+@unittest.skipUnless(shutil.which("dask-worker"), "Dask's cluster is not installed (Debian's package python3-distributed)")
+class DaskCluster(RecipeCase):
+    def test_a_worker_is_killed(self):
+        paths = sorted(str(path.relative_to(self.folder)) for path in (self.folder / "photos").rglob("*.jpg"))
+        (self.folder / "list.txt").write_text("\n".join(paths))
+        # The program, slowly, so that both workers are in the middle of a portion; it tells whose child it is.
+        slow = self.folder / "bin/mnv2-classify"
+        slow.unlink()
+        slow.write_text(f"#!/bin/sh\necho $PPID >> '{self.folder}/workers'\nsleep 1\nexec '{PROGRAM}' \"$@\"\n")
+        slow.chmod(0o755)
+        python = pathlib.Path(shutil.which("dask-worker")).read_text().splitlines()[0].removeprefix("#!").split()
+        script = "\n".join(["import dask.bag, distributed, json, subprocess", code_block(SCRIPTS_README, "distributed.Client"),
+                            code_block(SCRIPTS_README, "dask.bag"), "print(json.dumps(records))"])
+        (self.folder / "run.py").write_text(script)
+        with open(self.folder / "log", "wb") as log:
+            cluster = subprocess.Popen(["bash", "-c", code_block(SCRIPTS_README, "dask-scheduler") + "wait"], cwd=self.folder,
+                                       env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                       start_new_session=True)
+            self.addCleanup(cluster.wait)
+            self.addCleanup(os.killpg, cluster.pid, signal.SIGKILL)
+            client = subprocess.Popen([*python, "run.py"], cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL,
+                                      stdout=subprocess.PIPE, stderr=log)
+        self.addCleanup(client.stdout.close)
+        self.addCleanup(client.kill)
+        workers, deadline = set(), time.monotonic() + TIMEOUT
+        while len(workers) < 2 and time.monotonic() < deadline and client.poll() is None:
+            time.sleep(0.05)
+            if (self.folder / "workers").exists():
+                workers = set(self.read("workers").split())
+        self.assertEqual(len(workers), 2, self.read("log").decode())
+        os.kill(int(min(workers)), signal.SIGKILL)
+        out, _ = client.communicate(timeout=TIMEOUT)
+        self.assertEqual(client.returncode, 0, self.read("log").decode())
+        whole = sorted(map(json.dumps, map(parse, self.whole.splitlines())))
+        self.assertEqual(sorted(map(json.dumps, json.loads(out))), whole)
+
+
+@unittest.skipUnless(shutil.which("exiftool") and shutil.which("jq"),
+                     "exiftool or jq is not installed (Debian's packages libimage-exiftool-perl and jq)")
+class Keywords(RecipeCase):
+    def test_written_and_taken_back(self):
+        (self.folder / "photos/1/torn.jpg").unlink()
+        before = {path: path.read_bytes() for path in (self.folder / "photos").rglob("*.jpg")}
+        self.shell(code_block(SCRIPTS_README, "-json+=").replace("--min-prob 0.5", "--min-prob 0"))
+        labels = {record["path"]: record["top"][0]["label"] for record in
+                  map(parse, self.read("results.jsonl").splitlines())}
+        self.assertEqual(len(labels), len(before))
+        shown = json.loads(self.shell("exiftool -q -json -Subject -r -ext jpg photos"))
+        self.assertEqual({item["SourceFile"]: item["Subject"] for item in shown}, labels)
+        self.shell(code_block(SCRIPTS_README, "-restore_original"))
+        self.assertEqual({path: path.read_bytes() for path in (self.folder / "photos").rglob("*.jpg*")}, before)
 
 
 if __name__ == "__main__":
