@@ -74,6 +74,24 @@ class Eval(Case):
         truths = {f"{root}/{name}/{i}.png": truth for truth, name in enumerate(names) for i in range(2)}
         self.check_against_records(self.report(root)[0], truths)
 
+    def test_roots_in_one_another(self):
+        """An image belongs to the class of the innermost root that it is below, however the roots are named."""
+        for name, images in (("0", 3), ("5", 1), ("5/2", 2), ("5/7", 4)):
+            for i in range(images):
+                self.make(f"tree/{name}/{i}.png", seed=10 * images + i)
+        outer, inner = str(self.folder / "tree"), str(self.folder / "tree/5")
+        truths = {f"{outer}/0/{i}.png": 0 for i in range(3)}
+        below = {f"{inner}/2/{i}.png": 2 for i in range(2)} | {f"{inner}/7/{i}.png": 7 for i in range(4)}
+        counted = {0: 3, 2: 2 * 2, 7: 2 * 4}  # what is below both is walked over twice
+        right = {r["path"]: r["top"][0]["index"] for r in self.records(*truths, *below)}
+        top1 = sum(right[path] == truth for path, truth in [*truths.items(), *below.items(), *below.items()])
+        for roots in ((outer, inner), (inner, outer), (f"{outer}//", f"{inner}/"), (inner + "/", outer)):
+            report, err = self.report(*roots)
+            self.assertEqual({c["index"]: c["images"] for c in report["classes"]}, counted, roots)
+            self.assertEqual((report["images"], report["top1_images"]), (15, top1), roots)
+            self.assertEqual(report["unlabelled"], 2)  # right in the inner root
+            self.assertIn("5/0.png: of no known class", err)
+
     def test_a_table_next_to_its_images(self):
         paths = [self.make(f"images/a,{i}.png", seed=i) for i in range(6)]
         with open(self.folder / "images" / "truth.csv", "w", newline="") as file:

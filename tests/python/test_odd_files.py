@@ -59,7 +59,9 @@ class OddFiles(Case):
                 for count in (0, 1, 2, 3, 5):
                     for value in (0, 1, 3, 6, 8, 9):
                         one = struct.pack(order + letters, *([value, 1] if len(letters) == 2 else [value]))
-                        data = with_exif(jpeg, tiff(order, kind, count, (one * max(count, 1))[:len(one) * max(count, 1)]))
+                        # The first of several counts; the others are another orientation.
+                        other = struct.pack(order + letters, *([5, 1] if len(letters) == 2 else [5]))
+                        data = with_exif(jpeg, tiff(order, kind, count, one + other * (max(count, 1) - 1)))
                         with warnings.catch_warnings(), Image.open(io.BytesIO(data)) as image:
                             warnings.simplefilter("ignore")
                             value_read = image.getexif().get(0x112, 1)

@@ -148,6 +148,22 @@ class Bar(Terminal):
             self.assertRegex(screen.lines[-2], r"13 images in .*, 1 error$")
             self.assertEqual(screen.lines[-1], "")
 
+    def test_what_an_earlier_run_did_is_neither_done_nor_left(self):
+        folder, target = self.make_slow_folder(), self.folder / "results.jsonl"
+        self.run_program("-o", str(target), folder, status=1)
+        lines = target.read_bytes().splitlines(keepends=True)
+        target.write_bytes(b"".join(lines[:7]))
+        text, _ = self.run_on_terminal("-t", "1", "-o", str(target), "--resume", folder, status=1)
+        screen = Screen(80)
+        screen.feed(text)
+        shown = [match for line in screen.statuses if (match := re.search(r"(\d+)/(\d+)  (\d+) %", line))]
+        self.assertTrue(shown, text)
+        self.assertEqual({match[2] for match in shown}, {"6"}, text)
+        self.assertLess(int(shown[0][1]), 6, text)
+        for match in shown:
+            self.assertEqual(int(match[3]), 100 * int(match[1]) // 6)
+        self.assertEqual(target.read_bytes(), b"".join(lines))
+
     def test_a_handful_of_images_shows_nothing(self):
         paths = [self.make(f"{i}.png", seed=i) for i in range(5)]
 

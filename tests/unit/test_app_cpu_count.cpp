@@ -1,3 +1,5 @@
+#include <sched.h>
+
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -41,7 +43,22 @@ TEST_CASE("threads are the affinity mask cut to the quota, rounded down, at leas
   CHECK(default_threads(0, std::nullopt) == 1);
 }
 
-TEST_CASE("this process has at least one CPU") { CHECK(affinity_cpus() >= 1); }
+TEST_CASE("as many CPUs as are in the affinity mask") {
+  cpu_set_t whole;  // for 1024 CPUs: larger machines are not tested
+  if (sched_getaffinity(0, sizeof whole, &whole) != 0) return;
+  REQUIRE(CPU_COUNT(&whole) >= 1);
+  CHECK(affinity_cpus() == CPU_COUNT(&whole));
+  cpu_set_t part;
+  CPU_ZERO(&part);
+  int cpus = 0;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (!CPU_ISSET(cpu, &whole)) continue;
+    CPU_SET(cpu, &part);
+    REQUIRE(sched_setaffinity(0, sizeof part, &part) == 0);
+    CHECK(affinity_cpus() == ++cpus);
+  }
+  CHECK(affinity_cpus() == CPU_COUNT(&whole));
+}
 
 TEST_CASE("cgroup v2: the smallest quota from the root to the group") {
   FakeRoot root;

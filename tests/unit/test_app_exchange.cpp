@@ -1,10 +1,12 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "app/inputs/named_source.h"
@@ -16,6 +18,16 @@ using namespace mnv2::app;
 namespace {
 
 NamedSource source_of(std::vector<std::string> paths) { return NamedSource({.paths = std::move(paths)}); }
+
+/// As many inputs as one asks for; says how many.
+class CountingSource : public InputSource {
+ public:
+  std::optional<Input> next() override { return Input{.path = std::to_string(asked_++)}; }
+  int asked() const { return asked_; }
+
+ private:
+  std::atomic<int> asked_ = 0;
+};
 
 Result result_of(const Exchange::Job& job) { return {.record = {.path = job.input.path}}; }
 
@@ -106,14 +118,23 @@ TEST_CASE("an input whose loading a signal ends is none") {
 }
 
 TEST_CASE("no more inputs are out than there is room for") {
-  NamedSource source = source_of({"a", "b", "c"});
-  Exchange exchange(source, 2, Order::inputs);
-  const auto a = exchange.take(), b = exchange.take();
-  exchange.put(b->number, result_of(*b));
-  std::thread worker([&] {  // waits until the first result has been taken away
-    if (const auto c = exchange.take()) exchange.put(c->number, result_of(*c));
-  });
-  exchange.put(a->number, result_of(*a));
-  for (const char* path : {"a", "b", "c"}) CHECK(exchange.next()->record.path == path);
-  worker.join();
+  for (const Order order : {Order::inputs, Order::completion}) {
+    CountingSource source;
+    Exchange exchange(source, 2, order);
+    const auto first = exchange.take(), second = exchange.take();
+    exchange.put(first->number, result_of(*first));
+    exchange.put(second->number, result_of(*second));
+    std::thread worker([&] {  // takes until it is stopped, and puts at once
+      while (const auto job = exchange.take()) exchange.put(job->number, result_of(*job));
+    });
+    for (int written = 0; written < 4; ++written) {
+      // Room for one more after each result that was taken away. Too many are asked for at once, or never.
+      while (source.asked() < written + 2) std::this_thread::yield();
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      CHECK(source.asked() == written + 2);
+      CHECK(exchange.next()->record.path == std::to_string(written));
+    }
+    exchange.stop();
+    worker.join();
+  }
 }

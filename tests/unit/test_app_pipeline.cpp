@@ -1,16 +1,24 @@
 #include <atomic>
+#include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <future>
 #include <new>
 #include <string>
+#include <utility>
 
 #include "app/inputs/make_inputs.h"
 #include "app/models/engine.h"
+#include "app/pipeline/classifier.h"
+#include "app/pipeline/memory_budget.h"
 #include "app/pipeline/pipeline.h"
 #include "app/run/make_sinks.h"
 #include "support/catch.h"
+#include "support/image_bytes.h"
 #include "support/model_builder.h"
 #include "support/temp_dir.h"
 
@@ -26,11 +34,22 @@ std::atomic<int> allocations_left{0};
 
 bool allocation_fails() { return !is_test_thread && is_armed.load() && allocations_left.fetch_sub(1) <= 0; }
 
+/// Called once on this thread, before it allocates `watched_bytes`.
+thread_local std::size_t watched_bytes = 0;
+thread_local std::function<void()>* watcher = nullptr;
+
+void watch_allocation(std::size_t bytes) {
+  if (bytes != watched_bytes || watcher == nullptr) return;
+  const std::function<void()>* const call = std::exchange(watcher, nullptr);
+  (*call)();
+}
+
 }  // namespace
 
 // Not inlined: where g++ 12 sees through one of a pair, it takes malloc and delete, or new and free, for a
 // mismatch.
 [[gnu::noinline]] void* operator new(std::size_t bytes) {
+  watch_allocation(bytes);
   void* memory = allocation_fails() ? nullptr : std::malloc(bytes);
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
@@ -83,4 +102,39 @@ TEST_CASE("workers that run out of memory end the run with an exception, not the
   }
   CHECK(ended > 0);
   CHECK(survived > 0);
+}
+
+TEST_CASE("an image's memory is free for others while the network runs") {
+  const TempDir folder;
+  const auto path = folder / "tiny.safetensors";
+  mnv2::test::write_file(path, mnv2::test::serialize_model(mnv2::test::tiny_architecture(10)));
+  const ModelPlan model{.search = {.flag = path.string()}};
+  Engine engine = load_engine(model, mnv2::best_isa(), 1);
+  constexpr std::size_t kLabelBytes = 1234;  // nothing else is as long
+  engine.labels.assign(10, std::string(kLabelBytes, 'x'));
+
+  const auto png = ::test::png(::test::ihdr(1, 2, 8, 0), {0, 7, 0, 9});
+  const auto image = folder / "image.png";
+  mnv2::test::write_file(image, std::string(png.begin(), png.end()));
+  ImageMemory memory(1);
+  const ClassifierPlan plan;
+  Classifier classifier(engine, plan, 1, memory);
+
+  // The labels are copied when the network has run: then others can have all of the memory for pixels.
+  int calls = 0;
+  std::future<void> other;
+  std::function<void()> take_all = [&] {
+    ++calls;
+    other = std::async(std::launch::async, [&] {
+      MemoryBudget::Part part;
+      part.take(memory.pixels, std::int64_t{1} << 40);
+    });
+    CHECK(other.wait_for(std::chrono::seconds(20)) == std::future_status::ready);
+  };
+  watched_bytes = kLabelBytes + 1;
+  watcher = &take_all;
+  const Result result = classifier.classify({.path = image.string()});
+  watcher = nullptr;
+  CHECK(calls == 1);
+  CHECK_FALSE(result.record.error);
 }
