@@ -81,6 +81,14 @@ class Zip(ConvertCase):
         images = network.images()
         self.compare_file(images, network.run(images))
 
+    def test_spoiled_archives(self) -> None:
+        network = random_any_network(3, sides=(32,))
+        write_h5(self.folder / "m.h5", *keras_model(network))
+        write_tfjs(self.folder, *keras_model(network))
+        for files in ({"keras_model_dot_h5": "m.h5"}, {"model_dot_json": "model.json", "weights_dot_bin": "weights.bin"}):
+            path = self.write(labels_dot_txt=b"0 a\n", **{name: (self.folder / file).read_bytes() for name, file in files.items()})
+            self.fuzz(path.read_bytes(), "f.zip", range(45))
+
     def test_others(self) -> None:
         network = random_any_network(2)
         write_tfjs(self.folder, *keras_model(network))

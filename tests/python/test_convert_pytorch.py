@@ -7,12 +7,14 @@ import collections
 import json
 import os
 import pathlib
+import random
 import unittest
 from typing import Any
 
 from support import converter_networks as nets
 from support.convert import ConvertCase
-from support.converter import nn, np, parse_model_file, random_network, randomise, state, torch, NETWORK
+from support.converter import MobileNetV2, convert_torchvision, nn, np, parse_model_file, random_network, randomise, state, torch, NETWORK
+from mnv2.convert.model_file import write_model_file
 from torchvision.models import mobilenet_v2
 from torchvision.models.quantization import mobilenet_v2 as quantisable
 
@@ -205,6 +207,26 @@ class PublicBlock(nn.Module):
         return x + self.conv(x) if self.residual else self.conv(x)
 
 
+class Random(PyTorch):
+    def test_random_networks(self) -> None:
+        """Of any width, classes, head and names, kept in any kind of file."""
+        rng = random.Random(11)
+        for seed in range(20):
+            with self.subTest(seed=seed):
+                torch.manual_seed(seed)
+                width, classes = rng.choice((0.1, 0.25, 0.35, 0.5)), rng.randint(2, 30)
+                network = mobilenet_v2(width_mult=width, num_classes=classes) if rng.random() < 0.6 else nets.V1(width, classes)
+                if rng.random() < 0.4:
+                    network.classifier = list(Heads.HEADS.values())[rng.randrange(9)]() if isinstance(network, MobileNetV2) else (
+                        nn.Sequential(nn.Dropout(), nn.Linear(network.classifier[1].in_features, classes)))
+                network = randomise(network)
+                prefix = rng.choice(("", "module.", "encoder.", "model.0."))
+                saved: Any = {f"{prefix}{name}": value for name, value in network.state_dict().items()}
+                for key in rng.choice(((), ("state_dict",), ("net", "weights"))):
+                    saved = {"epoch": seed, key: saved}
+                self.check(saved, network, _use_new_zipfile_serialization=rng.random() < 0.5)
+
+
 class Heads(PyTorch):
     HEADS = {
         "linear": lambda: nn.Linear(1280, 5),
@@ -230,6 +252,15 @@ class Heads(PyTorch):
                 metadata, said = self.check(network.state_dict(), network)
                 self.assertEqual("a ReLU is assumed" in said, name not in ("linear", "sequence of one", "no activation between",
                                                                           "normalised features"), said)
+
+    def test_heads_of_modules(self) -> None:
+        """Through convert(module), which sees the activations."""
+        for name, make in self.HEADS.items():
+            with self.subTest(head=name):
+                network = self.network(make())
+                convert_torchvision.convert(network, IMAGES, self.output)
+                self.raw, self.tensors = parse_model_file(self.output)
+                self.compare_file(IMAGES.numpy(), outputs(network))
 
     def test_by_names_of_ones_own(self) -> None:
         class Own(nn.Module):
@@ -262,6 +293,12 @@ class Damage(ConvertCase):
         for name, options in (("a.pth", {}), ("b.pth", {"_use_new_zipfile_serialization": False})):
             data = self.save({"epoch": 3, "model": state()}, name, **options).read_bytes()
             self.fuzz(data, name, range(120))
+
+    def test_spoiled_safetensors(self) -> None:
+        write_model_file(self.folder / "whole", {}, {name: value.float().numpy() for name, value in state().items()})
+        data = (self.folder / "whole").read_bytes()
+        self.converted(self.folder / "whole")
+        self.fuzz(data, "c.safetensors", range(120))
 
     def test_an_index_that_would_fill_the_memory(self) -> None:
         path = self.folder / "x.pth"

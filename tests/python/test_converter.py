@@ -23,6 +23,7 @@ CONFIGURATIONS: list[dict[str, Any]] = [
     {"width_mult": 1.1, "round_nearest": 1, "num_classes": 11}, {"width_mult": 1.3, "num_classes": 21},
     {"width_mult": 1.4, "num_classes": 1001}, {"width_mult": 1.4, "round_nearest": 16, "num_classes": 4},
 ]
+ONE_CLASS: list[dict[str, Any]] = [{"num_classes": 1}, {"width_mult": 0.1, "num_classes": 1}, {"width_mult": 1.4, "num_classes": 1}]
 # Tables whose strides follow from the shapes.
 TABLES: list[list[list[float]]] = [
     [[1, 16, 1, 1], [6, 24, 2, 2], [6, 32, 3, 2]],
@@ -61,6 +62,12 @@ class RandomNetworks(EngineCase):
         for options in CONFIGURATIONS:
             with self.subTest(**options):
                 self.check(options)
+
+    def test_one_class(self) -> None:
+        """Of one output nobody knows what it is unless it is said."""
+        for options, activation in zip(ONE_CLASS, ("sigmoid", "none", "sigmoid")):
+            with self.subTest(**options):
+                self.check(options, "--output-activation", activation)
 
     def test_tables_found_from_the_shapes(self) -> None:
         for table in TABLES:

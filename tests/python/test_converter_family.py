@@ -40,16 +40,19 @@ class Family(EngineCase):
         isas = self.isas() if RUN_NETWORK else []
         for number in range(CONFIGURATIONS):
             width = 1.0 if number == 0 else rng.choice(WIDTHS)
-            classes = 1000 if number == 0 else rng.randint(2, 40)
+            classes = 1000 if number == 0 else 1 if number == 3 else rng.randint(2, 40)
             activation, same = rng.choice(("relu6", "relu6", "relu")), rng.random() < 0.3
             torch.manual_seed(number)
             network, arguments = make(rng, width, classes, {"activation": RELUS[activation], "same": same})
+            network = randomise(network)
+            if network(torch.zeros(1, 3, 32, 32)).shape == (1, 1):
+                arguments += ["--output-activation", "none"]  # of one output nobody knows what it is
             arguments += ["--activation", activation] * (activation == "relu") + ["--padding", "same"] * same
             sizes = [(rng.choice(SIZES), rng.choice(SIZES)), (96, 96)]
             with self.subTest(number=number, width=width, classes=classes, sizes=sizes, arguments=arguments):
                 self.assertLessEqual(names, set(network.state_dict()))
                 # Every ISA for some, one of them in turn for the others.
-                self.check(layout, randomise(network), arguments, sizes, isas if number in (1, 2) else
+                self.check(layout, network, arguments, sizes, isas if number in (1, 2) else
                            isas[number % len(isas):][:1] if isas else [])
 
     def check(self, layout: str, network: nn.Module, arguments: list[str], sizes: list[tuple[int, int]],
@@ -60,6 +63,8 @@ class Family(EngineCase):
         metadata, tensors = parse_model_file(self.output)
         for size in sizes:
             images = torch.randn(2, 3, *size)
+            if "none" in arguments:
+                images[1] *= 4  # noise as loud gives the same pooled features, and one sum of them may be near 0
             with torch.no_grad():
                 expected = network(images)
             expected = (expected.mean((2, 3)) if expected.ndim == 4 else expected).numpy()

@@ -136,7 +136,8 @@ def to_float64(name: str, value: Any, file_bytes: int) -> np.ndarray:
     if elements > file_bytes:  # an expanded view may claim any size
         raise CheckpointError(f"{name}: {elements} elements in a file of {file_bytes} bytes")
     try:
-        return np.asarray(value.array(file_bytes), np.float64)
+        with np.errstate(invalid="ignore"):  # what is not finite is found when it is known to be a part of the network
+            return np.asarray(value.array(file_bytes), np.float64)
     except RefusedError as error:
         raise CheckpointError(f"{name}: {error}") from None
 

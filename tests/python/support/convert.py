@@ -14,6 +14,9 @@ from support.converter import RUN_NETWORK, TOLERANCE, EngineCase, forward, np, p
 from mnv2.convert import command  # support.converter has made it importable
 
 
+MOST_MEMORY = 1 << 30  # bytes, whatever a damaged file says of itself
+
+
 class ConvertCase(EngineCase):
     """Converts a SOURCE in this process."""
 
@@ -60,7 +63,8 @@ class ConvertCase(EngineCase):
             self.assertLessEqual(np.abs(found - expected).max(), TOLERANCE * np.abs(expected).max(), f"engine, {what}")
 
     def fuzz(self, data: bytes, name: str, seeds: range, allowed: float = 1.0) -> None:
-        """Truncated and with random bytes flipped, the file gives one line of error or a conversion: no traceback, no hang."""
+        """Truncated and with random bytes flipped, the file gives one line of error or a conversion: no traceback, no hang, no
+        memory above MOST_MEMORY."""
         rng = np.random.default_rng(7)
         path = self.folder / name
         for seed in seeds:
@@ -72,10 +76,24 @@ class ConvertCase(EngineCase):
                 for place in rng.integers(0, limit, int(rng.integers(1, 8))):
                     spoiled[place if seed % 2 else len(data) - 1 - place] = int(rng.integers(0, 256))
             path.write_bytes(bytes(spoiled))
+            before = start_of_peak()
             status, said = self.run_convert(path)
+            self.assertLess(memory("VmHWM") - before, MOST_MEMORY, (seed, said))
             self.assertIn(status, (0, 1), (seed, said))
             self.assertTrue(said.startswith("convert.py: "), (seed, said))
             self.assertNotIn("Traceback", said)
+
+
+def memory(what: str) -> int:
+    """Bytes of this process, of /proc/self/status: VmRSS now, VmHWM the most since start_of_peak()."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(f"{what}:"))
+    return 1024 * int(line.split()[1])
+
+
+def start_of_peak() -> int:
+    """Forgets how much memory this process had; returns how much it has now, bytes."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return memory("VmRSS")
 
 
 ROOT = Path(__file__).resolve().parents[3]
