@@ -192,6 +192,12 @@ class Page(Report):
             self.assertIn(words, self.run_program(*arguments, image, status=2)[1])
 
 
+def sorted_total(lines):
+    """Name and value of a total, whichever of the two lines is first."""
+    value, name = sorted(lines, key=lambda line: not line[0].isdigit())
+    return name, value
+
+
 @unittest.skipUnless(BROWSER, "no Chromium here")
 @unittest.skipIf(os.environ.get("MNV2_SANITIZE"), "ten thousand images under a sanitizer say no more about the page")
 class Browser(Report):
@@ -231,6 +237,103 @@ class Browser(Report):
         best = sorted((record["top"][0]["score"] for record in records), reverse=True)
         self.assertEqual(seen["numbers"], [float(f"{score:.4g}") for score in best])
 
+    def test_percentages_make_sense(self):
+        self.records("--html", str(self.report), self.make("a.png"))
+        shares = [0, 0.00004, 0.0005, 0.0123, 0.5, 0.99949, 0.9996, 0.99999, 1]
+        self.assertEqual(self.ask(f"return {shares}.map(percent);"),
+                         ["0 %", "< 0.1 %", "0.1 %", "1.2 %", "50.0 %", "99.9 %", "> 99.9 %", "> 99.9 %", "100 %"])
+
+    def test_the_page_of_an_evaluation(self):
+        truths = {}
+        for i in range(40):
+            truths[self.make(f"photos/{i % 4}/{i:02}.png", seed=i)] = i % 4
+        self.make("photos/1/bad.png", b"no image")
+        root = str(self.folder / "photos")
+        report = parse(self.run_program("--eval", "-f", "json", "--html", str(self.report), root, status=1)[0])
+        seen = self.ask("""await settle();
+            const all = {title: document.title, heading: document.getElementById('title').textContent,
+                         totals: [...document.querySelectorAll('#totals div')].map((total) => total.innerText.split('\\n')),
+                         order: shown.map((row) => rank(row)), panels: [...document.querySelectorAll('#panels section')]
+                             .filter((panel) => !panel.hidden).map((panel) => panel.id)};
+            const cell = [...document.querySelectorAll('#matrix .miss')].find((button) => button.textContent !== '');
+            all.said = cell.title;
+            cell.click();
+            await settle();
+            all.pair = [Number(document.getElementById('truth').value), Number(document.getElementById('class').value)];
+            all.shown = shown.map((row) => [row.truth, row.first]);
+            all.cells = [...document.querySelectorAll('#matrix button')].filter((button) => button.textContent !== '').length;
+            all.accuracy = [...document.querySelectorAll('#accuracy .number')].map((number) => number.textContent);
+            all.bars = [...document.querySelectorAll('#histogram i + i')].filter((bar) => bar.style.height !== '0%').length;
+            all.errors = document.getElementById('errors').textContent;
+            all.address = location.hash;
+            cell.click();
+            all.back = shown.length;
+            return all;""", window="1300,900")
+        self.assertEqual((seen["title"], seen["heading"]), (f"How right: {root}/", f"How often the model is right in {root}"))
+        percent = lambda share: f"{100 * share:.1f} %" if 0 < share < 1 else f"{100 * share:.0f} %"
+        totals = {name: value for name, value in map(sorted_total, seen["totals"])}
+        self.assertEqual((totals["top-1"], totals["top-5"], totals["mean over classes"]),
+                         tuple(percent(report[key]) for key in ("top1", "top5", "mean_class_accuracy")))
+        self.assertEqual((totals["wrong"], totals["images"], totals["errors"]), (str(40 - report["top1_images"]), "41", "1"))
+        self.assertEqual(seen["order"], sorted(seen["order"]))  # wrong ones first
+        self.assertEqual(seen["panels"], ["confidence-panel", "accuracy-panel", "matrix-panel", "errors-panel"])
+        pair = next(c for c in report["most_confused"] if [c["truth"]["index"], c["predicted"]["index"]] == seen["pair"])
+        self.assertEqual(seen["shown"], [seen["pair"]] * pair["images"])
+        self.assertIn(f": {pair['images']} image", seen["said"])
+        self.assertEqual(seen["cells"], 1)  # the charts show what is shown
+        self.assertEqual(sum(text != "none shown" for text in seen["accuracy"]), 1)
+        self.assertTrue(1 <= seen["bars"] <= pair["images"])
+        self.assertEqual(seen["errors"], "None of those shown.")
+        self.assertIn("truth=", seen["address"])
+        self.assertEqual(seen["back"], 41)
+
+    def test_filters_take_one_row_and_fold_on_a_phone(self):
+        for i in range(4):
+            self.make(f"photos/{i % 2}/{i}.png", seed=i)
+        for mode in ([], ["--eval"]):
+            self.run_program(*mode, "--html", str(self.report), str(self.folder / "photos"))
+            script = """const fields = () => [...document.querySelectorAll('#filters > *')].filter((field) => field.offsetParent !== null);
+                const before = [fields().length, new Set(fields().map((field) => Math.round(field.getBoundingClientRect().bottom))).size];
+                document.getElementById('fold').click();
+                return [before, fields().length];"""
+            wide, _ = self.ask(script, window="1300,800")
+            self.assertEqual(wide[1], 1)
+            folded, unfolded = self.ask(script, window="500,800")
+            self.assertEqual((folded[0], unfolded), (1, wide[0]))
+
+    def test_independent_labels(self):
+        model = str(self.folder / "labels.safetensors")
+        subprocess.run([MAKE_MODEL, model, "--classes", "4", "--output-activation", "sigmoid"], check=True)
+        self.make_folder(12)
+        records = self.records("-m", model, "--html", str(self.report), str(self.folder / "photos"))
+        counts = {}
+        for record in records:
+            for guess in record["top"]:
+                if guess["probability"] >= 0.5:
+                    counts[guess["index"]] = counts.get(guess["index"], 0) + 1
+        self.assertGreater(len(counts), 1)
+        index = min(counts)
+        seen = self.ask(f"""await settle();
+            const all = {{heading: document.getElementById('classes-title').textContent,
+                          counts: [...document.querySelectorAll('#classes .class')].map((button) => [Number(button.dataset.index), Number(button.querySelector('.number').textContent)])}};
+            set({{class: {index}}});
+            all.shown = shown.length;
+            return all;""")
+        self.assertEqual(seen["heading"], "Labels at 50 % or more")
+        self.assertEqual(dict(seen["counts"]), counts)
+        self.assertEqual(seen["shown"], counts[index])
+
+    def test_the_dialog_shows_the_file_itself(self):
+        subprocess.run([MAKE_IMAGE, str(self.folder / "wide.jpg"), "700", "350", "3"], check=True)
+        self.records("--html", str(self.report), str(self.folder / "wide.jpg"))
+        widths = self.ask("""await settle();
+            cards()[0].click();
+            const width = () => document.querySelector('#details-body img').naturalWidth;
+            const first = [width()];
+            for (let i = 0; i < 50 && width() === first[0]; i++) await settle();
+            return [...first, width()];""")
+        self.assertEqual(widths[1], 700)
+
     def test_hostile_names_are_inert(self):
         labels = self.make("labels.json", json.dumps(HOSTILE_LABELS).encode())
         for i, name in enumerate((b"</script><script>window.owned=3<!--.png", b"<img src=x onerror=window.owned=4>.png",
@@ -254,9 +357,11 @@ class Browser(Report):
                     tags: document.querySelectorAll('main img, main b, main script').length,
                     thumbnails: [...document.querySelectorAll('#list img')].map((image) => image.naturalWidth),
                     labels: [...new Set(rows.map((row) => row.label))],
-                    fetched: performance.getEntriesByType('resource').filter((r) => !r.name.startsWith('data:')).length};
+                    fetched: performance.getEntriesByType('resource').map((r) => r.name).filter((name) => !name.startsWith('data:'))};
             """, window="1000,2000")
-        self.assertEqual((seen["owned"], seen["ready"], seen["fetched"]), (True, "yes", 0))
+        self.assertEqual((seen["owned"], seen["ready"]), (True, "yes"))
+        for name in seen["fetched"]:  # by the dialog: the images themselves
+            self.assertTrue(name.startswith((self.folder / "photos").as_uri()), name)
         self.assertEqual(seen["tags"], len(seen["thumbnails"]))  # no image but the thumbnails
         self.assertEqual(len(seen["thumbnails"]), 4)
         self.assertTrue(all(width > 0 for width in seen["thumbnails"]))

@@ -69,9 +69,12 @@ std::string json_in_html(std::string_view json) {
 HtmlSink::HtmlSink(const std::string& path, const Settings& settings) : file_("--html", path) {
   Json run{{"program", "mnv2-classify " MNV2_VERSION_STRING},
            {"model", settings.model},
-           {"base", link_base(path)}};
+           {"base", link_base(path)},
+           {"classes", settings.classes}};
   if (!settings.labels.empty()) run["labels"] = settings.labels;
   if (!settings.probabilities) run["scores"] = true;
+  if (settings.independent) run["independent"] = true;
+  if (settings.evaluation) run["evaluation"] = true;
   beginning_ = script(R"(type="application/json" id="run")", json_in_html(dump_line(run)));
 }
 

@@ -18,7 +18,10 @@ class HtmlSink : public Sink {
   struct Settings {
     std::string model = {};                // its file name, for the heading
     std::vector<std::string> labels = {};  // to name the true classes with, where they are known
+    int classes = 0;                       // of the model
     bool probabilities = true;             // else the predictions have scores
+    bool independent = false;              // each label is there or not, whatever the others
+    bool evaluation = false;               // the page is about how often the model is right
   };
 
   /// @throws UsageError, Error{file_unreadable} for a file that cannot be written
