@@ -102,8 +102,9 @@ class Bench(Case):
         out, _ = self.run_program(*SHORT, "-t", "1", "--per-layer", "-m", model)
         text = out.decode()
         lines = text[text.index("Layers on 1 thread"):].splitlines()
-        self.assertEqual([line.split()[0] for line in lines[2:55]], [r["name"] for r in report["layers"]])
-        self.assertRegex(lines[55], r"^  sum +300\.77 .* 13951\.3 +\d+\.\d$")
+        self.assertEqual([line.split()[0] for line in lines[3:56]], [r["name"] for r in report["layers"]])
+        self.assertRegex(lines[56], r"^  sum +300\.77 .* 13951 +\d+$")
+        self.assertLessEqual(max(len(line) for line in text.splitlines() if str(self.folder) not in line), 80)
 
     def test_a_sweep_is_a_row_for_each_pair(self):
         report, _ = self.bench("-t", "2,1", "--batch", "1,3", "--per-layer")
@@ -150,7 +151,7 @@ class Bench(Case):
         self.assertNotIn("run", self.bench("-t", "2", folder + "/0000.png")[0])  # of one image there is no run
         self.assertNotIn("run", self.bench("-t", "2")[0])
         out, _ = self.run_program("--bench", "--bench-seconds", "0.05", "-t", "1", folder)
-        self.assertRegex(out.decode(), r"as a run over many images: [0-9.]+ images/s on 1 thread, [0-9.]+ % of the bound of")
+        self.assertRegex(out.decode(), r"A run over many images: [0-9.]+ images/s on 1 thread, [0-9.]+ % of the bound of")
 
     def test_a_comparison_with_known_ratios(self):
         report, _ = self.bench("-t", "1", "--per-layer")

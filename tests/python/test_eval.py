@@ -8,7 +8,7 @@ import os
 import subprocess
 import unittest
 
-from support.cli import CLASSES, PROGRAM, Case, parse
+from support.cli import CLASSES, MAKE_MODEL, PROGRAM, Case, parse
 
 
 class Eval(Case):
@@ -151,9 +151,29 @@ class Eval(Case):
     def test_text_and_one_line(self):
         root = self.make_tree(["0", "1"])
         out, _ = self.run_program("--eval", *self.flags, "-f", "text", root)
-        self.assertRegex(out.decode(), r"^8 images of 2 classes\n\n  top-1 +\d+\.\d\d %  \(\d+\)\n")
+        self.assertRegex(out.decode(), r"^8 images of 2 classes\n\n  top-1 +\d+\.\d\d %  \(\d+\)\n  top-5 ")
+        table = out.decode().split("\nClasses, the least often recognised first\n")[1].splitlines()
+        self.assertEqual(table[0], "  images    top-1    top-5  class")
+        report, _ = self.report(root)
+        worst_first = sorted(report["classes"], key=lambda entry: entry["top1"])
+        for line, entry in zip(table[1:3], worst_first):
+            self.assertRegex(line, rf"^ +4 +{100 * entry['top1']:.1f} % +{100 * entry['top5']:.1f} %  {entry['label']}(, taken for .* \(\d\))?$")
+            others = [c for c in report["most_confused"] if c["truth"]["index"] == entry["index"]]
+            if others:
+                self.assertIn(f"taken for {others[0]['predicted']['label']} ({others[0]['images']})", line)
         out, _ = self.run_program("--eval", *self.flags, "-f", "jsonl", root)
         self.assertEqual(out.count(b"\n"), 1)
+
+    def test_five_classes_have_no_top5(self):
+        for classes, has in ((5, False), (6, True)):
+            model = str(self.folder / f"{classes}.safetensors")
+            subprocess.run([MAKE_MODEL, model, "--classes", str(classes)], check=True)
+            root = self.make_tree(["0", "1"])
+            report = parse(self.run_program("--eval", "-m", model, "-f", "json", root)[0])
+            for value in (report["top5"], report["top5_images"], report["classes"][0]["top5"]):
+                self.assertEqual(value is not None, has)
+            text = self.run_program("--eval", "-m", model, "-f", "text", root)[0].decode()
+            self.assertEqual("top-5" in text, has)
 
     def test_what_was_sorted_can_be_evaluated(self):
         labels = self.make("labels.txt", b"\n".join([b"crane"] * 5 + [b"a/b"] * (CLASSES - 5)))

@@ -14,8 +14,9 @@ import subprocess
 import sys
 import time
 import unittest
+import unittest.mock
 
-from support.cli import TIMEOUT, Case
+from support.cli import PROGRAM, TIMEOUT, Case
 from support.readme import PROGRAM_README, code_block
 
 SHARE = pathlib.Path(os.environ["MNV2_SHARE"])
@@ -33,7 +34,7 @@ def needs(program):
 class Manual(Case):
     def setUp(self):
         super().setUp()
-        help_text = self.run_program("--help")[0].decode()
+        help_text = re.sub(r"\|\n +", "|", self.run_program("--help")[0].decode())  # choices go on in the next line
         # "  -k, --top-k N    how many ..."
         self.flags = re.findall(r"^  (?:(-\w), |    )(--[\w-]+)(?: (\S+))?", help_text, re.MULTILINE)
         self.assertGreater(len(self.flags), 25)
@@ -150,12 +151,25 @@ class Bash(Manual):
         for _, name, value in self.flags:
             if "|" in value:
                 self.assertEqual(self.complete(name, ""), set(value.split("|")))
+        self.assertEqual(self.complete("--precision", ""), set(self.choices("--precision")))
+        self.assertIn("portable", self.complete("--isa", ""))
         self.assertEqual(self.complete("--top-k", ""), set())
         self.assertIn("compopt +o bashdefault +o default", self.options)  # no files for a number
         self.assertEqual(self.complete("--labels", ""), set())
         self.assertEqual(self.options, [])  # readline's own file names
         self.complete("--sort-into", "")
         self.assertIn("compopt -o dirnames", self.options)
+
+    def test_models_by_name(self):
+        data = self.folder / "data/mnv2-classify"
+        data.mkdir(parents=True)
+        for name in ("mine", "other"):
+            shutil.copy(self.model, data / f"{name}.safetensors")
+        environment = {"XDG_DATA_HOME": str(self.folder / "data"), "PATH": f"{os.path.dirname(PROGRAM)}:{os.environ['PATH']}"}
+        with unittest.mock.patch.dict(os.environ, environment):
+            self.assertEqual({"mine", "other", "figure-kinds"} - self.complete("-m", ""), set())
+            self.assertEqual(self.complete("--model", "m"), {"mine"})
+        self.assertEqual(self.options, [])  # readline's own file names where no model is called so
 
     def test_as_the_readme_has_it(self):
         """In a folder where build/ is the build."""

@@ -81,6 +81,7 @@ class Models(Case):
         shutil.copy(self.model, self.data / "mine.safetensors")
         (self.data / "broken.safetensors").write_bytes(b"no model")
         (self.data / "notes.txt").write_text("")
+        taken = next(name for name in ("mobilenet_v2.safetensors", "figure-kinds.safetensors") if (MODELS / name).exists())
         out, _ = self.run_program("--list-models", "-f", "json")
         models = {model["path"]: model for model in parse(out)}
         mine = models[str(self.data / "mine.safetensors")]
@@ -90,11 +91,32 @@ class Models(Case):
         own = models[str(MODELS / "figure-kinds.safetensors")]
         self.assertEqual((own["name"], own["classes"], own["input_size"]), ("figure-kinds", 14, 160))
         self.assertEqual(list(models)[:2], [str(self.data / "broken.safetensors"), str(self.data / "mine.safetensors")])
+        self.assertEqual([model["taken"] for model in models.values()],
+                         [Path(path).name == taken for path in models])
+        self.assertEqual({model["hidden_by"] for model in models.values()}, {None})
         text = self.run_program("--list-models")[0].decode()
         self.assertIn(f"mine\n  {self.data}/mine.safetensors\n  {CLASSES} classes, input 32x32, ", text)
+        self.assertEqual(text.count("(taken without --model)"), 1)
         self.assertIn("  cannot be used: ", text)
         self.run_program("--list-models", self.model, status=2)
         self.run_program("--list-models", "--summary", status=2)
+
+
+    def test_the_list_marks_what_is_taken_and_what_is_hidden(self):
+        shutil.copy(self.model, self.data / "figure-kinds.safetensors")
+        shutil.copy(self.model, self.data / "mobilenet_v2.safetensors")
+        own = str(MODELS / "figure-kinds.safetensors")
+        models = {model["path"]: model for model in parse(self.run_program("--list-models", "-f", "json")[0])}
+        self.assertEqual([path for path, model in models.items() if model["taken"]], [f"{self.data}/mobilenet_v2.safetensors"])
+        self.assertEqual(models[own]["hidden_by"], f"{self.data}/figure-kinds.safetensors")
+        text = self.run_program("--list-models")[0].decode()
+        self.assertIn(f"imagenet  (taken without --model)\n  {self.data}/mobilenet_v2.safetensors\n", text)
+        self.assertIn(f"figure-kinds  (only by its path: {self.data}/figure-kinds.safetensors has this name)\n  {own}\n", text)
+        self.environment["MNV2_MODEL"] = own
+        self.assertIn(f"figure-kinds  (taken: $MNV2_MODEL names it)  (only by its path: {self.data}/figure-kinds",
+                      self.run_program("--list-models")[0].decode())
+        self.environment["MNV2_MODEL"] = self.model
+        self.assertIn(f"\ntaken: $MNV2_MODEL names {self.model}\n", self.run_program("--list-models")[0].decode())
 
 
 class Quickstart(Case):

@@ -89,8 +89,9 @@ class Summary(unittest.TestCase):
         self.assertEqual(round(summary["total"]["multiply_adds"] / 1e5), 3008)
         self.assertNotIn("separable_costs", summary)
         text = run("--summary", "-m", self.model).stdout
-        self.assertRegex(text, r"\n  stem +Conv2d 3x3 s2, ReLU6 +\[1, 32, 112, 112\] +928 +10,838,016 .* 3\n")
-        self.assertIn("3,504,872 parameters as trained, 3,487,816 with BatchNorm folded in, 300.8 M multiply-adds", text)
+        self.assertRegex(text, r"\n  stem +3x3/2 ReLU6 +32x112x112 +928 +10\.84 .* 3\n")
+        self.assertIn("  3,504,872 parameters as trained, 3,487,816 with BatchNorm folded in,\n  300,774,272 multiply-adds\n", text)
+        self.assertLessEqual(max(map(len, text.splitlines()[1:])), 80)  # the first is the file's name
 
     def test_receptive_fields_by_the_gradient(self) -> None:
         """How far apart the image's pixels are that one output pixel depends on: positive weights, no clamps."""

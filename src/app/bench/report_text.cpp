@@ -40,7 +40,7 @@ void append_heading(std::string& out, const BenchReport& report) {
 }
 
 void append_stage(std::string& out, const char* name, const Statistics& s, int at_once) {
-  out += format_text("  %-11s %9.3f %9.3f %9.3f %9.3f %9.3f %9.3f %11.1f\n", name, s.min, s.p50, s.p90, s.p95,
+  out += format_text("  %-11s %8.3f %8.3f %8.3f %8.3f %8.3f %8.3f %9.1f\n", name, s.min, s.p50, s.p90, s.p95,
                      s.p99, s.max, s.mean > 0 ? at_once * 1000 / s.mean : 0);
 }
 
@@ -48,7 +48,7 @@ void append_stage(std::string& out, const char* name, const Statistics& s, int a
 void append_stages(std::string& out, const BenchReport& report) {
   const RowReport& row = report.rows.front();
   const int at_once = row.setting.images_at_once();
-  out += format_text("  %-11s %9s %9s %9s %9s %9s %9s %11s\n", "ms", "min", "p50", "p90", "p95", "p99", "max",
+  out += format_text("  %-11s %8s %8s %8s %8s %8s %8s %9s\n", "ms", "min", "p50", "p90", "p95", "p99", "max",
                      "images/s");
   if (report.images > 0) {
     append_stage(out, "read", row.read, at_once);
@@ -63,37 +63,40 @@ void append_stages(std::string& out, const BenchReport& report) {
   out += format_text("\n  %zu run%s after %zu to warm up", row.inference.count, plural(row.inference.count),
                      row.warmup_runs);
   if (report.images > 0) out += format_text(", over %zu image%s", report.images, plural(report.images));
-  out += format_text("; inference %.1f GFLOP/s, %.1f %% of the FMA peak beside it (%.1f GFLOP/s a thread)\n",
+  out += format_text("\n  inference %.1f GFLOP/s, %.1f %% of the FMA peak (%.1f GFLOP/s a thread)\n",
                      row.gflops, row.percent_of_peak, row.peak_gflops / row.setting.busy_threads());
 }
 
 /// Several settings, a line each.
 void append_sweep(std::string& out, const BenchReport& report) {
   const bool stages = report.images > 0;
-  out += format_text("  %7s %6s", "threads", "batch");
-  if (stages) out += format_text(" %9s %10s", "decode", "preprocess");
-  out += format_text(" %9s %9s %9s %11s %8s %9s %7s\n", "inference", "p90", "p99", "images/s", "speed",
-                     "GFLOP/s", "% peak");
+  out += format_text("  %7s %5s", "threads", "batch");
+  // In 80 columns there is room for one of the two.
+  out += stages ? format_text(" %8s %8s", "decode", "resize") : "";
+  out += format_text(" %8s %7s", "infer", "p90");
+  out += stages ? "" : format_text(" %7s", "p99");
+  out += format_text(" %9s %7s %7s %6s\n", "images/s", "speed", "GFLOP/s", "% peak");
   const double first = report.rows.front().images_per_second;
   for (const RowReport& row : report.rows) {
-    out += format_text("  %7d %6d", row.setting.threads, row.setting.batch);
-    if (stages) out += format_text(" %9.3f %10.3f", row.decode.p50, row.preprocess.p50);
-    out += format_text(" %9.3f %9.3f %9.3f %11.1f %7.2fx %9.1f %7.1f\n", row.inference.p50, row.inference.p90,
-                       row.inference.p99, row.images_per_second,
+    out += format_text("  %7d %5d", row.setting.threads, row.setting.batch);
+    out += stages ? format_text(" %8.3f %8.3f", row.decode.p50, row.preprocess.p50) : "";
+    out += format_text(" %8.3f %7.3f", row.inference.p50, row.inference.p90);
+    out += stages ? "" : format_text(" %7.3f", row.inference.p99);
+    out += format_text(" %9.1f %6.2fx %7.1f %6.1f\n", row.images_per_second,
                        first > 0 ? row.images_per_second / first : 0, row.gflops, row.percent_of_peak);
   }
-  out +=
-      "\n  Times are medians for one image in ms, p90 and p99 the inference's; speed is images/s to the "
-      "first line's.\n";
+  out += "\n  Times are in ms for one image: medians, and the inference's 90th";
+  out += stages ? " percentile." : " and 99th percentile.";
+  out += "\n  Speed is images/s by those of the first line.\n";
 }
 
 /// Additions in place of multiplications may pass the peak of what they replace.
 void append_above_peak(std::string& out, const BenchReport& report) {
   if (report.isa != isa_name(Isa::avx512_zen)) return;
   out +=
-      "  GFLOP/s and % peak count the network's multiply-adds. Up to a third of a pointwise layer's are "
-      "replaced\n"
-      "  by additions, in units that have nothing to do in the peak loop: so they may pass 100 %.\n";
+      "  GFLOP/s and % peak count the network's multiply-adds. Up to a third of those\n"
+      "  of a pointwise layer are replaced by additions, in units that are idle in the\n"
+      "  peak loop: so they may pass 100 %.\n";
 }
 
 void append_layers(std::string& out, const RowReport& row) {
@@ -112,37 +115,36 @@ void append_layers(std::string& out, const RowReport& row) {
   const int width = static_cast<int>(name_width);
   out += format_text("\n  Layers on %d thread%s\n", row.setting.threads,
                      plural(static_cast<std::size_t>(row.setting.threads)));
-  out += format_text("  %-*s %-9s %-13s %9s %8s %6s %8s %7s %10s %10s\n", width, "layer", "kind", "output",
-                     "M mul-add", "ms", "% time", "GFLOP/s", "% peak", "kB weights", "kB in+out");
+  // Two lines of names, so that the columns are as narrow as their numbers: 80 in all for the published networks.
+  out += format_text("  %-*s %-10s %6s %7s %5s %6s %5s %6s %6s\n", width, "", "", "M mul-", "", "% of",
+                     "GFLOP", "% of", "weight", "kB in");
+  out += format_text("  %-*s %-10s %6s %7s %5s %6s %5s %6s %6s\n", width, "layer", "output", "adds", "ms",
+                     "time", "/s", "peak", "kB", "+out");
   for (const LayerReport& layer : row.layers) {
     const LayerShape& shape = layer.shape;
     const std::string output =
         std::to_string(layer.out_c) + "x" + std::to_string(shape.out_h) + "x" + std::to_string(shape.out_w);
-    out += format_text("  %-*s %-9s %-13s %9.2f %8.4f %6.1f %8.1f %7.1f %10.1f %10.1f\n", width,
-                       layer.name.c_str(), layer.kind.c_str(), output.c_str(),
-                       static_cast<double>(shape.multiply_adds) / 1e6, layer.ms,
+    out += format_text("  %-*s %-10s %6.2f %7.4f %5.1f %6.1f %5.1f %6.0f %6.0f\n", width, layer.name.c_str(),
+                       output.c_str(), static_cast<double>(shape.multiply_adds) / 1e6, layer.ms,
                        sum > 0 ? 100 * layer.ms / sum : 0, layer.gflops, layer.percent_of_peak,
                        kb(shape.weight_bytes), kb(shape.activation_bytes));
   }
   const auto macs = static_cast<double>(total.multiply_adds);
-  out += format_text("  %-*s %-9s %-13s %9.2f %8.4f %6.1f %8.1f %7s %10.1f %10.1f\n", width, "sum", "", "",
-                     macs / 1e6, sum, 100.0, gflops(macs, sum), "", kb(total.weight_bytes),
-                     kb(total.activation_bytes));
+  out += format_text("  %-*s %-10s %6.2f %7.4f %5.1f %6.1f %5s %6.0f %6.0f\n", width, "sum", "", macs / 1e6,
+                     sum, 100.0, gflops(macs, sum), "", kb(total.weight_bytes), kb(total.activation_bytes));
   out += format_text(
-      "  Medians of each layer; that of a whole inference is %.4f ms: the rest is waiting, for threads or "
-      "for other\n"
-      "  programs. Layers of a block run fused: what passes between them stays in the cache.\n",
+      "  Medians of each layer; that of a whole inference is %.4f ms. The rest is\n"
+      "  waiting, for threads or for other programs. The layers of a block run fused:\n"
+      "  what passes between them stays in the cache.\n",
       row.inference.p50);
 }
 
 void append_throughput(std::string& out, const Throughput& throughput) {
-  out += format_text(
-      "  as a run over many images: %.1f images/s on %d thread%s, %.1f %% of the bound of %.1f:\n",
-      throughput.images_per_second(), throughput.threads,
-      plural(static_cast<std::size_t>(throughput.threads)), throughput.percent_of_bound(),
-      throughput.bound());
-  out += format_text("  %d core%s / %.3f ms to decode, preprocess and classify one image on one core\n",
-                     throughput.cores, plural(static_cast<std::size_t>(throughput.cores)),
+  out += format_text("\n  A run over many images: %.1f images/s on %d thread%s, %.1f %% of the bound of\n",
+                     throughput.images_per_second(), throughput.threads,
+                     plural(static_cast<std::size_t>(throughput.threads)), throughput.percent_of_bound());
+  out += format_text("  %.1f: %d core%s / %.3f ms to decode, preprocess and classify an image on one core\n",
+                     throughput.bound(), throughput.cores, plural(static_cast<std::size_t>(throughput.cores)),
                      throughput.one_core_ms());
 }
 

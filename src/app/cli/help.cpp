@@ -61,14 +61,13 @@ constexpr char kUsage[] = "\nUsage: mnv2-classify [FLAGS] FILE-OR-FOLDER...\n";
 
 constexpr const char* kConclusion[] = {
     "Results go to stdout or --output: one record for each input, in the order given, also for a file that "
-    "cannot be "
-    "classified (\"status\":\"error\"). Messages go to stderr.",
+    "cannot be classified (\"status\":\"error\"). Messages go to stderr.",
     "Exit status: 0 all good, 1 some input failed, 2 usage, 3 the model cannot be used, 4 results could not "
-    "be "
-    "written, 130 or 143 stopped by a signal."};
+    "be written, 130 or 143 stopped by a signal."};
 
 constexpr std::size_t kMeaningColumn = 42;      // where the examples' meanings begin
 constexpr std::size_t kDescriptionColumn = 26;  // where the flags' descriptions begin
+constexpr std::size_t kChoiceColumn = 10;       // where choices go on that do not fit into one line
 constexpr std::size_t kLeastWidth = 80;
 
 /// `text` from column `column` of a line on, broken between words before column `width`; each line after the first is
@@ -93,13 +92,32 @@ std::string wrapped(const std::string& text, std::size_t column, std::size_t wid
 
 /// `left`, then `text` from `column` on: on a line of its own where `left` is too long.
 std::string two_columns(std::string left, const std::string& text, std::size_t column, std::size_t width) {
-  if (left.size() + 1 > column) left += "\n" + std::string(column, ' ');
-  left.resize(std::max(column, left.size()), ' ');
+  if (left.size() + 1 > column)
+    left += "\n" + std::string(column, ' ');
+  else
+    left.resize(column, ' ');
   return left + wrapped(text, column, width);
 }
 
-std::string flag_names(const Flag& flag) {
+/// `choices` after `names`, broken after a "|" where a line would pass `width`.
+std::string with_choices(const std::string& names, const std::vector<std::string>& choices,
+                         std::size_t width) {
+  std::string out;
+  std::string line = names + " ";
+  for (std::size_t i = 0; i < choices.size(); ++i) {
+    const std::string word = choices[i] + (i + 1 < choices.size() ? "|" : "");
+    if (line.size() + word.size() > width) {
+      out += line + "\n";
+      line.assign(kChoiceColumn, ' ');
+    }
+    line += word;
+  }
+  return out + line;
+}
+
+std::string flag_names(const Flag& flag, std::size_t width) {
   const std::string names = (flag.short_name.empty() ? "      " : "  " + flag.short_name + ", ") + flag.name;
+  if (const auto choices = flag.choices(); !choices.empty()) return with_choices(names, choices, width);
   return flag.value.empty() ? names : names + " " + flag.value;
 }
 
@@ -113,7 +131,9 @@ std::size_t help_width() {
 
 std::vector<std::string> Flag::choices() const {
   std::vector<std::string> words;
-  if (value.find('|') == std::string::npos) return words;
+  const bool is_word =
+      !value.empty() && value[0] >= 'a' && value[0] <= 'z';  // what stands for a value is in capitals
+  if (!is_word) return words;
   std::istringstream list(value);
   for (std::string word; std::getline(list, word, '|');) words.push_back(word);
   return words;
@@ -156,7 +176,8 @@ std::string help_text(const CLI::App& app, HelpLength length, std::size_t width)
   for (const FlagGroup& group : flag_groups(app)) {
     if (full) text += "\n" + group.name + ":\n";
     for (const Flag& flag : group.flags)
-      if (shown(flag)) text += two_columns(flag_names(flag), description(flag), kDescriptionColumn, width);
+      if (shown(flag))
+        text += two_columns(flag_names(flag, width), description(flag), kDescriptionColumn, width);
   }
   if (!full) return text + "\nAll flags: mnv2-classify --help, or man mnv2-classify.\n";
   for (const char* paragraph : kConclusion) text += "\n" + wrapped(paragraph, 0, width);

@@ -11,6 +11,7 @@
 
 #include "app/base/numbers.h"
 #include "app/base/usage_error.h"
+#include "mnv2/isa.h"
 
 namespace mnv2::app {
 namespace {
@@ -103,6 +104,13 @@ void add_preprocessing_flags(CLI::App& app, PreprocessingChanges& changes) {
                             "the filter of the resize (the model's)");
 }
 
+/// Those that this build has.
+std::string isa_words() {
+  std::string words;
+  for (const Isa isa : compiled_isas()) words.append(words.empty() ? "" : "|").append(isa_name(isa));
+  return words;
+}
+
 /// The one table of flags.
 void add_flags(CLI::App& app, Options& options) {
   app.option_defaults()->multi_option_policy(
@@ -182,9 +190,10 @@ void add_flags(CLI::App& app, Options& options) {
       ->type_name("N");
   add_choice<Decode>(app, "--decode", options.decode, {{"exact", Decode::exact}, {"fast", Decode::fast}},
                      "exact: every pixel; fast: JPEGs of a camera's size at 1/2, 1/4 or 1/8 of it");
-  app.add_option("--isa", options.isa, "instruction set (the best here); also $MNV2_ISA")->type_name("NAME");
-  add_choice<Precision>(app, "--precision", options.precision, {{"float32", Precision::float32}},
-                        "the network's arithmetic, of which there is one so far");
+  app.add_option("--isa", options.isa, "instruction set (the best here); also $MNV2_ISA")
+      ->type_name(isa_words());
+  add_choice<Precision>(app, "--precision", options.precision, choices_of(kPrecisions, precision_name),
+                        "the network's arithmetic");
 
   app.option_defaults()->group("Modes");
   app.add_flag("--list-models", options.list_models,

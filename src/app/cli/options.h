@@ -1,9 +1,11 @@
 // The command line as the user wrote it, checked flag by flag. What follows from it is the plan's business.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "app/base/log.h"
@@ -17,8 +19,15 @@ enum class Format { json, jsonl, csv, text };
 
 enum class When { automatic, always, never };
 
-/// The arithmetic of the network. More than one when another is built; who names it keeps it.
+/// The arithmetic of the network.
 enum class Precision { float32 };
+
+/// All of them.
+inline constexpr std::array kPrecisions{Precision::float32};
+
+constexpr std::string_view precision_name(Precision precision) noexcept {
+  return precision == Precision::float32 ? "float32" : "";
+}
 
 /// How JPEGs are decoded.
 enum class Decode {

@@ -34,6 +34,12 @@ constexpr char kEnd[] =
 complete -o bashdefault -o default -F _mnv2_classify mnv2-classify
 )";
 
+// The names of the models that the program finds; where none fits, files.
+constexpr char kModels[] =
+    R"sh(      COMPREPLY=($(compgen -W "$("${COMP_WORDS[0]}" --list-models -f json 2>/dev/null |
+        sed -n 's/^ *{"name":"\([^"]*\)".*/\1/p')" -- "$current"))
+)sh";
+
 std::string names(const Flag& flag) {
   return flag.short_name.empty() ? flag.name : flag.short_name + " | " + flag.name;
 }
@@ -47,6 +53,7 @@ std::string case_of(const Flag& flag) {
       text += kNoFiles;
       text += "      COMPREPLY=($(compgen -W '" + spaced(flag.choices()) + "' -- \"$current\"))\n";
       break;
+    case ValueKind::model: text += kModels; break;
     case ValueKind::file: break;
     case ValueKind::folder:
       text += kNoFiles;

@@ -19,11 +19,12 @@ std::string zsh_completion(std::span<const FlagGroup> groups);
 std::string fish_completion(std::span<const FlagGroup> groups);
 
 /// What a flag's value is, as far as completions care.
-enum class ValueKind { none, choice, file, folder, other };
+enum class ValueKind { none, choice, model, file, folder, other };
 
 inline ValueKind value_kind(const Flag& flag) {
   if (flag.value.empty()) return ValueKind::none;
   if (!flag.choices().empty()) return ValueKind::choice;
+  if (flag.value == "MODEL") return ValueKind::model;
   if (flag.value.starts_with("FILE")) return ValueKind::file;
   return flag.value == "DIR" ? ValueKind::folder : ValueKind::other;
 }

@@ -12,11 +12,16 @@ std::string quoted(const std::string& text) {
   return out + "'";
 }
 
+// The names of the models that the program finds, and files.
+constexpr char kModels[] =
+    R"( -r -F -a '(mnv2-classify --list-models -f json 2>/dev/null | string replace -rf "^ *\\{\"name\":\"([^\"]*)\".*" "\$1")')";
+
 /// Of `complete`: -r needs a value, -F files are offered, -f they are not, -x is -r -f.
 std::string value_options(const Flag& flag) {
   switch (value_kind(flag)) {
     case ValueKind::none: return {};
     case ValueKind::choice: return " -x -a " + quoted(spaced(flag.choices()));
+    case ValueKind::model: return kModels;
     case ValueKind::file: return " -r -F";
     case ValueKind::folder: return " -x -a '(__fish_complete_directories)'";
     case ValueKind::other: break;

@@ -76,18 +76,16 @@ std::string option(const Flag& flag) {
 
 constexpr char kDescription[] =
     "Classifies images on the CPU with networks of the MobileNet family and gives the answers that PyTorch "
-    "gives. "
-    "Folders are walked recursively, in bytewise order. "
-    "Each input gives one record on standard output, in the order of the inputs, also one that cannot be "
-    "classified; "
-    "a bad file never stops a run. Messages go to standard error.";
+    "gives. Folders are walked recursively, in the order of the bytes of their names. Each input gives one "
+    "record on standard output, in the order of the inputs, also an input that cannot be classified; a bad "
+    "file never stops a run. Messages go to standard error.";
 
 constexpr char kInputs[] =
-    "Inputs are files, folders and \"-\", a list of paths on standard input. What follows \"--\" is an "
-    "input, whatever it "
-    "looks like. In folders, names that end in .jpg, .jpeg, .jpe, .jfif or .png count; hidden ones do not. "
-    "What a file is, "
-    "its first bytes decide.";
+    "Inputs are files, folders and \"-\", which is standard input: a list of paths, or an image. Everything "
+    "after \"--\" is an input, even if it begins with a dash. In folders, names that end in .jpg, .jpeg, "
+    ".jpe, "
+    ".jfif, .png or .webp count; hidden ones do not. The file type is taken from its first bytes, not its "
+    "name.";
 
 struct Meaning {
   const char* term;
@@ -99,7 +97,7 @@ constexpr Meaning kFields[] = {
     {"status", "ok or error"},
     {"width, height", "in pixels, upright"},
     {"top",
-     "the most probable classes: index, label and probability (score, of a model whose outputs are none)"},
+     "the most probable classes: index, label and probability (or score, if the model's outputs are scores)"},
     {"orientation", "the EXIF orientation that was undone, if any"},
     {"warnings", "what the decoder said about a damaged file that it could read"},
     {"error", "code and message, for an input that could not be classified"},
@@ -111,10 +109,9 @@ constexpr Meaning kStatuses[] = {
     {"1", "some input failed"},
     {"2", "wrong usage"},
     {"3", "the model cannot be used"},
-    {"4",
-     "results could not be written or put where they belong; the same command may do better another time"},
+    {"4", "results could not be written or put in place; the same command may succeed another time"},
     {"130, 143",
-     "as a shell shows it: died of SIGINT or SIGTERM, after what was in flight had been finished and "
+     "as a shell shows it: died of SIGINT or SIGTERM, after the images under way had been finished and "
      "written"},
 };
 
@@ -130,9 +127,9 @@ constexpr Meaning kFiles[] = {
     {"$XDG_DATA_HOME/mnv2-classify/mobilenet_v2.safetensors",
      "the model file; without XDG_DATA_HOME, below ~/.local/share"},
     {"/usr/local/share/mnv2-classify/, /usr/share/mnv2-classify/",
-     "or the folders that XDG_DATA_DIRS names, and the share/ beside the program's folder: the model file of "
-     "all "
-     "users"},
+     "or the folders that XDG_DATA_DIRS names, and the share/ beside the program's folder: the model files "
+     "of "
+     "all users"},
 };
 
 template <std::size_t kCount>

@@ -17,11 +17,22 @@ std::string quoted(const std::string& text) {
   return out;
 }
 
-/// What completes the value, behind the explanation.
+// The names of the models that the program finds, and files.
+constexpr char kModels[] =
+    R"sh((( $+functions[_mnv2_classify_models] )) || _mnv2_classify_models() {
+  local -a names
+  names=(${(f)"$(_call_program models ${(q)words[1]} --list-models -f json 2>/dev/null |
+    sed -n 's/^ *{"name":"\([^"]*\)".*/\1/p')"})
+  _alternative "models:model:($names)" 'files:file:_files'
+}
+)sh";
+
+/// What completes the value, after the explanation.
 std::string action(const Flag& flag) {
   switch (value_kind(flag)) {
     case ValueKind::none: return {};
     case ValueKind::choice: return ":word:(" + spaced(flag.choices()) + ")";
+    case ValueKind::model: return ":model:_mnv2_classify_models";
     case ValueKind::file: return ":file:_files";
     case ValueKind::folder: return ":folder:_files -/";
     case ValueKind::other: break;
@@ -43,8 +54,8 @@ std::string specification(const Flag& flag) {
 std::string zsh_completion(std::span<const FlagGroup> groups) {
   std::string text =
       "#compdef mnv2-classify\n"
-      "# zsh completion for mnv2-classify, made from its table of flags.\n\n"
-      "_arguments -s -S \\\n";
+      "# zsh completion for mnv2-classify, made from its table of flags.\n\n" +
+      std::string(kModels) + "\n_arguments -s -S \\\n";
   for (const FlagGroup& group : groups)
     for (const Flag& flag : group.flags) text += "  " + specification(flag) + " \\\n";
   return text + "  '*:image, folder or -:_files'\n";

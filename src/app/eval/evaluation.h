@@ -40,6 +40,8 @@ class Evaluation {
 
   Tally total() const;
   const std::vector<Tally>& classes() const { return classes_; }  // [num_classes]
+  /// Whether "within the first five" says anything: of five classes or fewer, every image is.
+  bool has_top5() const { return classes_.size() > 5; }
   /// The mean of the top-1 accuracies of the classes that have images.
   double mean_class_accuracy() const;
   /// The most frequent confusions first, ties in the order of the classes; at most `count`.

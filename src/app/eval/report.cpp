@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <limits>
+
 #include "app/base/format_text.h"
 #include "app/base/json.h"
 #include "app/base/log.h"
@@ -7,7 +10,8 @@
 namespace mnv2::app {
 namespace {
 
-constexpr std::size_t kConfusions = 20;  // shown
+constexpr std::size_t kConfusions = 20;    // shown
+constexpr std::size_t kClassesShown = 60;  // in the table; JSON has all
 
 float to_float(double value) { return static_cast<float>(value); }
 
@@ -28,9 +32,9 @@ Json to_json(const EvalReport& report, const std::vector<std::string>& labels) {
                {"failed", report.failed},
                {"unlabelled", report.unlabelled},
                {"top1", accuracy_json(total, total.top1_accuracy())},
-               {"top5", accuracy_json(total, total.top5_accuracy())},
+               {"top5", evaluation.has_top5() ? accuracy_json(total, total.top5_accuracy()) : Json()},
                {"top1_images", total.top1},
-               {"top5_images", total.top5},
+               {"top5_images", evaluation.has_top5() ? Json(total.top5) : Json()},
                {"mean_class_accuracy", accuracy_json(total, evaluation.mean_class_accuracy())}};
   Json& confused = json["most_confused"] = Json::array();
   for (const Confusion& confusion : evaluation.most_confused(kConfusions))
@@ -44,10 +48,42 @@ Json to_json(const EvalReport& report, const std::vector<std::string>& labels) {
     Json entry = class_json(static_cast<int>(i), labels);
     entry["images"] = tally.images;
     entry["top1"] = to_float(tally.top1_accuracy());
-    entry["top5"] = to_float(tally.top5_accuracy());
+    entry["top5"] = evaluation.has_top5() ? Json(to_float(tally.top5_accuracy())) : Json();
     classes.push_back(std::move(entry));
   }
   return json;
+}
+
+/// A line for each class that has images, those that are least often recognised first.
+std::string class_table(const Evaluation& evaluation, const std::vector<std::string>& labels) {
+  const std::vector<Tally>& tallies = evaluation.classes();
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < tallies.size(); ++i)
+    if (tallies[i].images > 0) order.push_back(i);
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return tallies[a].top1_accuracy() < tallies[b].top1_accuracy();
+  });
+  const std::vector<Confusion> confused = evaluation.most_confused(std::numeric_limits<std::size_t>::max());
+  std::string out = "\nClasses, the least often recognised first\n  images    top-1";
+  out += evaluation.has_top5() ? "    top-5  class\n" : "  class\n";
+  for (std::size_t i = 0; i < std::min(order.size(), kClassesShown); ++i) {
+    const Tally& tally = tallies[order[i]];
+    const int index = static_cast<int>(order[i]);
+    out +=
+        format_text("  %6lld  %5.1f %%", static_cast<long long>(tally.images), 100 * tally.top1_accuracy());
+    if (evaluation.has_top5()) out += format_text("  %5.1f %%", 100 * tally.top5_accuracy());
+    out += "  " + printable(label_of(labels, index));
+    const auto most = std::find_if(confused.begin(), confused.end(),
+                                   [&](const Confusion& confusion) { return confusion.truth == index; });
+    if (most != confused.end()) {
+      out += ", taken for " + printable(label_of(labels, most->predicted)) +
+             format_text(" (%lld)", static_cast<long long>(most->images));
+    }
+    out += "\n";
+  }
+  if (order.size() > kClassesShown)
+    out += format_text("  and %zu more: -f json has them all\n", order.size() - kClassesShown);
+  return out;
 }
 
 std::string to_text(const EvalReport& report, const std::vector<std::string>& labels) {
@@ -64,9 +100,12 @@ std::string to_text(const EvalReport& report, const std::vector<std::string>& la
     out += format_text("; %lld of no known class", static_cast<long long>(report.unlabelled));
   out += format_text("\n\n  top-1                %6.2f %%  (%lld)\n", 100 * total.top1_accuracy(),
                      static_cast<long long>(total.top1));
-  out += format_text("  top-5                %6.2f %%  (%lld)\n", 100 * total.top5_accuracy(),
-                     static_cast<long long>(total.top5));
+  if (evaluation.has_top5()) {
+    out += format_text("  top-5                %6.2f %%  (%lld)\n", 100 * total.top5_accuracy(),
+                       static_cast<long long>(total.top5));
+  }
   out += format_text("  mean over classes    %6.2f %%\n", 100 * evaluation.mean_class_accuracy());
+  if (present > 0) out += class_table(evaluation, labels);
   const std::vector<Confusion> confused = evaluation.most_confused(kConfusions);
   if (!confused.empty()) out += "\nMost confused\n  images  is -> taken for\n";
   for (const Confusion& confusion : confused) {

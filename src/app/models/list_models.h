@@ -16,8 +16,8 @@ struct ListModels {
   std::optional<std::string> output = {};  // a file; stdout without
 };
 
-/// Every model file in the folders of `search`, in the order of the search, as a table or as a JSON array.
-/// One that cannot be used has an error instead of what is in it.
+/// Every model file in the folders of `search`, in the order of the search, as a table or as a JSON array: what is in
+/// it, or an error; whether a run without --model takes it; and which one hides it, if an earlier one has its name.
 std::string list_models(const ModelSearch& search, Layout layout);
 
 }  // namespace mnv2::app

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <string_view>
+#include <utility>
 
 #include "app/base/format_text.h"
 #include "app/base/json.h"
@@ -16,27 +18,35 @@ std::string grouped(std::int64_t number) {
   return digits;
 }
 
-std::string kilobytes(std::int64_t bytes) { return format_text("%.1f", static_cast<double>(bytes) / 1000); }
+std::string kilobytes(std::int64_t bytes) { return format_text("%.0f", static_cast<double>(bytes) / 1000); }
+std::string millions(std::int64_t number) { return format_text("%.2f", static_cast<double>(number) / 1e6); }
 
-/// As PyTorch writes a tensor's shape, for one image.
+/// Channels, height and width.
 std::string output_shape(const SummaryRow& row, bool is_vector) {
   const LayerShape& shape = row.shape;
-  return is_vector ? format_text("[1, %d]", row.out_c)
-                   : format_text("[1, %d, %d, %d]", row.out_c, shape.out_h, shape.out_w);
+  return is_vector ? std::to_string(row.out_c) : format_text("%dx%dx%d", row.out_c, shape.out_h, shape.out_w);
 }
 
-/// A column's cells are padded to its widest one.
-std::string table(const std::vector<std::vector<std::string>>& rows) {
+/// A type in few columns: "3x3/2 ReLU6" for "Conv2d 3x3 depthwise s2, ReLU6". The layer's name says the rest.
+std::string short_type(std::string type) {
+  constexpr std::pair<std::string_view, std::string_view> kShorter[] = {
+      {"Conv2d ", ""}, {" depthwise", ""}, {" s", "/"}, {", ", " "}, {"AdaptiveAvgPool2d", "average"}};
+  for (const auto& [from, to] : kShorter)
+    if (const std::size_t at = type.find(from); at != std::string::npos) type.replace(at, from.size(), to);
+  return type;
+}
+
+/// A column's cells are padded to its widest one. The first `left` columns are names, the others numbers.
+std::string table(const std::vector<std::vector<std::string>>& rows, std::size_t left) {
   std::vector<std::size_t> widths(rows.front().size());
   for (const auto& row : rows)
     for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
   std::string out;
   for (const auto& row : rows) {
-    std::string line;
+    std::string line = " ";
     for (std::size_t i = 0; i < row.size(); ++i) {
       const std::string space(widths[i] - row[i].size(), ' ');
-      line.append("  ").append(i < 3 ? row[i] + space
-                                     : space + row[i]);  // names to the left, numbers to the right
+      line.append(" ").append(i < left ? row[i] + space : space + row[i]);
     }
     line.erase(line.find_last_not_of(' ') + 1);
     out += line + "\n";
@@ -54,27 +64,31 @@ std::string outputs_text(const Summary& summary) {
 }
 
 std::string to_text(const Summary& summary) {
-  std::vector<std::vector<std::string>> cells{{"layer", "type", "output", "parameters", "multiply-adds",
-                                               "kB weights", "kB in+out", "receptive field"}};
+  // Two lines of names, so that the columns are as narrow as their numbers: 80 in all for the published networks.
+  std::vector<std::vector<std::string>> cells{
+      {"", "", "", "param-", "M mul-", "weight", "kB in", ""},
+      {"layer", "type", "output", "eters", "adds", "kB", "+out", "sees"}};
   for (const SummaryRow& row : summary.rows) {
-    const bool is_vector = !row.receptive_field;  // behind the pooling
-    cells.push_back({row.name, row.type, output_shape(row, is_vector), grouped(row.parameters),
-                     grouped(row.shape.multiply_adds), kilobytes(row.shape.weight_bytes),
+    const bool is_vector = !row.receptive_field;  // after the pooling
+    cells.push_back({row.name, short_type(row.type), output_shape(row, is_vector), grouped(row.parameters),
+                     millions(row.shape.multiply_adds), kilobytes(row.shape.weight_bytes),
                      kilobytes(row.shape.activation_bytes),
                      row.receptive_field ? std::to_string(*row.receptive_field) : "all"});
   }
   const SummaryRow total = summary.total();
-  cells.push_back({"total", "", "", grouped(total.parameters), grouped(total.shape.multiply_adds),
+  cells.push_back({"total", "", "", grouped(total.parameters), millions(total.shape.multiply_adds),
                    kilobytes(total.shape.weight_bytes), kilobytes(total.shape.activation_bytes), ""});
 
   std::string out =
       printable(summary.model) + "\n" + printable(summary.architecture) + ", input [1, 3, " +
       std::to_string(summary.input_h) + ", " + std::to_string(summary.input_w) + "], from " +
-      printable(summary.source) + "\noutput: " + outputs_text(summary) + "\n\n" + table(cells) + "\n  " +
+      printable(summary.source) + "\noutput: " + outputs_text(summary) + "\n\n" + table(cells, 3) + "\n  " +
       grouped(total.parameters) + " parameters" +
       (summary.as_trained ? " as trained, " : " with BatchNorm folded in, ") +
-      (summary.as_trained ? grouped(total.shape.parameters) + " with BatchNorm folded in, " : "") +
-      format_text("%.1f M multiply-adds\n", static_cast<double>(total.shape.multiply_adds) / 1e6);
+      (summary.as_trained ? grouped(total.shape.parameters) + " with BatchNorm folded in,\n  " : "") +
+      grouped(total.shape.multiply_adds) + " multiply-adds\n" +
+      "  output: channels x height x width. kB in+out: activations read and written.\n"
+      "  sees: the side of the square of input pixels that an output pixel depends on.\n";
   if (summary.separable_costs.empty()) return out;
 
   std::int64_t sum = 0;
@@ -88,13 +102,13 @@ std::string to_text(const Summary& summary) {
   }
   costs.push_back({"total", "", "", "", "", grouped(sum)});
   return out +
-         "\n  Cost of the separable blocks, D_K^2 aM (rD_F)^2 + aM aN (rD_F)^2 (Howard et al. 2017, section "
-         "3.3)" +
+         "\n  Cost of the separable blocks, D_K^2 aM (rD_F)^2 + aM aN (rD_F)^2\n"
+         "  (Howard et al. 2017, section 3.3)" +
          (summary.multipliers
               ? format_text("\n  alpha = %.4g, rho = %d / 224 = %.4g", summary.multipliers->alpha,
                             summary.input_h, summary.multipliers->rho)
               : "") +
-         "\n" + table(costs);
+         "\n" + table(costs, 3);
 }
 
 Json to_json(const SummaryRow& row) {
