@@ -148,6 +148,8 @@ class SyntheticImages(unittest.TestCase):
         means = self.images.mean((2, 3))
         self.assertLess(abs(means.mean() - 118), 7)  # 25 / sqrt(200) * 4
         self.assertLess(abs(means.std() - 25), 5)
+        # One brightness for all channels: the fields have no mean of their own.
+        self.assertLess(np.abs(means - means.mean(1, keepdims=True)).mean(), 0.5)
         spread = self.images.std((2, 3)).mean()
         self.assertLess(abs(spread - 58 * np.hypot(0.9, 0.35)), 3)  # clipped at 0 and 255
         self.assertEqual((self.images.min(), self.images.max(), self.images.dtype), (0, 255, np.float32))
