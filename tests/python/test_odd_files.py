@@ -113,6 +113,20 @@ class OddFiles(Case):
                     self.assertEqual(record["error"]["code"], "damaged_image")
 
 
+    def test_filler_is_no_picture(self):
+        """A JPEG cut in its data, in a file that was made longer: codes are found in any byte."""
+        for options in ({}, {"progressive": True}):
+            data = photo("JPEG", **options)[:-2]
+            for byte in (b"\0", b" ", b"Z", b"\xff"):
+                with self.subTest(options=options, byte=byte):
+                    cut = self.write("cut.jpg", data[:len(data) * 3 // 4] + byte * 100000)
+                    record, = self.records(cut, status=1)
+                    self.assertEqual(record["error"]["code"], "damaged_image")
+                    whole = self.write("whole.jpg", data + byte * 100000)
+                    record, = self.records(whole)
+                    self.assertIn("the picture is whole", " ".join(record["warnings"]))
+
+
 if __name__ == "__main__":
     if Image is None:
         print("SKIPPED: no Pillow")

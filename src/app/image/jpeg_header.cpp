@@ -67,7 +67,7 @@ class Walker {
       }
     } catch (const Error& error) {
       if (error.code() != ErrorCode::damaged_image || !has_all_scans()) throw;
-      header_.odd_end = OddEnd{.at = image_end_.value_or(marker_at_), .what = error.what()};
+      header_.odd_end = OddEnd{.at = without_filler(image_end_.value_or(marker_at_)), .what = error.what()};
       return header_;
     }
     if (header_.scans == 0) damaged("no image data before the end marker");
@@ -88,6 +88,17 @@ class Walker {
     }
     marker_at_ = bytes_.size();
     damaged_end();
+  }
+
+  /// `end`, or where a run of one byte before it begins: what a file that was made in its full size holds where data are
+  /// still to come. Huffman codes would be found in it, too. One byte of it stays, of the last code. (Filler of any other
+  /// kind cannot be told from a picture's data without a decoder that looks at each code; the decoder's warning of
+  /// extraneous bytes is in the record.)
+  std::size_t without_filler(std::size_t end) const {
+    constexpr std::size_t kLeastRun = 64;
+    std::size_t begin = end;
+    while (begin > 0 && bytes_[begin - 1] == bytes_[end - 1]) --begin;
+    return end - begin >= kLeastRun ? begin + 1 : end;
   }
 
   [[noreturn]] static void damaged_end() { damaged("the file ends before the end marker"); }
