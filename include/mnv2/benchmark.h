@@ -3,18 +3,19 @@
 
 #include "mnv2/export.h"
 #include "mnv2/isa.h"
+#include "mnv2/precision.h"
 
 namespace mnv2 {
 
-/// What was done in which time: flops / seconds is the rate.
-struct FmaPeak {
-  double seconds = 0;  // how long the loop ran
-  double flops = 0;    // floating point operations it did (one fused multiply-add is two)
+/// What was done in which time: operations / seconds is the rate.
+struct Peak {
+  double seconds = 0;     // how long the loop ran
+  double operations = 0;  // it did: a multiplication and its addition are two
 };
 
-/// Runs independent fused multiply-adds in registers, on the calling thread, for about `milliseconds` and tens of
-/// microseconds at least.
+/// Runs the multiply-adds that products in `precision` are made of on this CPU, independent and in registers, on the calling
+/// thread, for about `milliseconds` and tens of microseconds at least.
 /// @throws Error{unsupported_isa}
-MNV2_API FmaPeak measure_fma_peak(Isa isa, double milliseconds);
+MNV2_API Peak measure_peak(Isa isa, Precision precision, double milliseconds);
 
 }  // namespace mnv2

@@ -68,6 +68,9 @@ typedef struct mnv2_model_options {
   const char* resize_form;
   /// "bilinear", "bicubic", "lanczos" or "nearest"; the last two forms are bilinear. NULL: as the model says.
   const char* interpolation;
+  /// "float32", "bfloat16" or "int8"; "fast": the quickest on this CPU that gives float32's answer for 99 of 100 photos.
+  /// NULL: float32.
+  const char* precision;
 } mnv2_model_options;
 
 /// Loads the model file at `path` (as scripts/convert_torchvision.py writes it), checks every byte of it
@@ -102,6 +105,9 @@ MNV2_API int mnv2_model_embedding_size(const mnv2_model* model) MNV2_NOEXCEPT;
 
 /// The instruction set that the model is packed for, e.g. "avx2"; lives forever. NULL for NULL.
 MNV2_API const char* mnv2_model_isa(const mnv2_model* model) MNV2_NOEXCEPT;
+
+/// The precision that the model is packed for, e.g. "float32"; lives forever. NULL for NULL.
+MNV2_API const char* mnv2_model_precision(const mnv2_model* model) MNV2_NOEXCEPT;
 
 /// Makes a session with `model`.
 /// @param threads how many threads work on one image, the caller's included: 1 to 1024. 1 starts none.

@@ -9,6 +9,7 @@
 #include "mnv2/export.h"
 #include "mnv2/isa.h"
 #include "mnv2/model.h"
+#include "mnv2/precision.h"
 #include "mnv2/preprocess.h"
 
 namespace mnv2 {
@@ -18,7 +19,8 @@ class Workspace;
 /// What a network is made for.
 struct NetworkOptions {
   std::optional<Isa> isa = {};  // the best of this machine when absent
-  int input_h = 0;              // pixels; 0: the model's crop
+  Precision precision = Precision::float32;
+  int input_h = 0;  // pixels; 0: the model's crop
   int input_w = 0;
   /// How many threads pack the weights, the calling one included; fewer where the system refuses, or more gain nothing.
   int pack_threads = 1;
@@ -40,6 +42,7 @@ class MNV2_API Network {
 
   const Model& model() const;
   Isa isa() const;
+  Precision precision() const;
   /// Pixels of the input.
   int input_h() const;
   int input_w() const;

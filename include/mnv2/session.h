@@ -16,6 +16,7 @@ namespace mnv2 {
 /// How a model is made ready.
 struct LoadOptions {
   std::optional<Isa> isa = {};  // the best of this machine when absent
+  Precision precision = Precision::float32;
   std::optional<Preprocessing> preprocessing =
       {};  // the model's when absent; the crop is the network's input
   /// As NetworkOptions::pack_threads.

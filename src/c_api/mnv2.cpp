@@ -138,6 +138,10 @@ T& checked(T* pointer, const char* name) {
 
 mnv2::LoadedModel load(const char* path, const mnv2_model_options& options) {
   const mnv2::Isa isa = options.isa == nullptr ? mnv2::best_isa() : mnv2::parse_isa(options.isa);
+  mnv2::Precision precision = mnv2::Precision::float32;
+  if (options.precision != nullptr)
+    precision = std::string_view(options.precision) == "fast" ? mnv2::fast_precision(isa)
+                                                              : mnv2::parse_precision(options.precision);
   const mnv2::Model model = mnv2::Model::load(path);
   mnv2::PreprocessingChanges changes;
   if (options.resize != 0) changes.resize = options.resize;
@@ -145,7 +149,8 @@ mnv2::LoadedModel load(const char* path, const mnv2_model_options& options) {
   if (options.resize_form != nullptr) changes.form = mnv2::parse_resize_form(options.resize_form);
   if (options.interpolation != nullptr)
     changes.interpolation = mnv2::parse_interpolation(options.interpolation);
-  return mnv2::LoadedModel(model, {.isa = isa, .preprocessing = changed(model.preprocessing(), changes)});
+  return mnv2::LoadedModel(
+      model, {.isa = isa, .precision = precision, .preprocessing = changed(model.preprocessing(), changes)});
 }
 
 mnv2::ImageView view_of(const mnv2_image& image) {
@@ -224,6 +229,11 @@ int mnv2_model_embedding_size(const mnv2_model* model) noexcept {
 
 const char* mnv2_model_isa(const mnv2_model* model) noexcept {
   return model == nullptr ? nullptr : mnv2::isa_name(model->loaded.network().isa()).data();  // of a literal
+}
+
+const char* mnv2_model_precision(const mnv2_model* model) noexcept {
+  return model == nullptr ? nullptr
+                          : mnv2::precision_name(model->loaded.network().precision()).data();  // of a literal
 }
 
 mnv2_status mnv2_session_create(const mnv2_model* model, int threads, mnv2_session** session,

@@ -1,5 +1,9 @@
 #include "core/cpu.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #include <algorithm>
 #include <string>
 
@@ -60,6 +64,15 @@ CpuFeatures cpu_features() {
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
     features = features | kAvx512Basic;
   if (__builtin_cpu_is("amd")) features = features | kSpareAdders;
+  // Not all compilers know these names. Intel's manual, volume 2, CPUID, leaf 7.
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && features.has(kAvx512Basic) &&
+      (ecx >> 11 & 1) != 0)
+    features = features | kAvx512Vnni;
+  if (__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0) {
+    if (features.has(kAvx2Fma) && (eax >> 4 & 1) != 0) features = features | kAvxVnni;
+    if (features.has(kAvx512Basic) && (eax >> 5 & 1) != 0) features = features | kAvx512Bf16;
+  }
 #elif defined(__aarch64__)
   features = kNeon;  // part of the baseline
 #endif

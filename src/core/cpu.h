@@ -19,6 +19,9 @@ inline constexpr CpuFeatures kNeon{1u << 2};
 /// Adds in units that do not multiply: of those with AVX-512, AMD's (Software Optimization Guide for the AMD Zen5
 /// Microarchitecture, publication 58455).
 inline constexpr CpuFeatures kSpareAdders{1u << 3};
+inline constexpr CpuFeatures kAvx512Bf16{1u << 4};
+inline constexpr CpuFeatures kAvx512Vnni{1u << 5};
+inline constexpr CpuFeatures kAvxVnni{1u << 6};  // the same of 32 bytes, in VEX encoding
 
 /// Those of this machine. Registers that the operating system does not save do not count.
 CpuFeatures cpu_features();

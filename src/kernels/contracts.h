@@ -72,25 +72,28 @@ struct StemArgs {
   int vectors = 0;  // 1 or 2
   float clamp_min = 0;
   float clamp_max = 0;
+  bool rounds_to_bf16 = false;  // the outputs
 };
 
 /// The kernels of one instruction set.
 struct KernelTable {
   Isa isa;
   int block_bytes;       // of a vector
+  Precision quickest;    // of those that keep the answers
   PanelFormats formats;  // of pointwise layers
 
   void (*merge)(const MergeArgs&) noexcept;
   void (*linear)(const LinearArgs&) noexcept;
   void (*depthwise)(const DepthwiseArgs&) noexcept;
   void (*stem)(const StemArgs&) noexcept;
+  /// The same with multiply-adds that round once on every instruction set.
+  void (*depthwise_fused)(const DepthwiseArgs&) noexcept;
+  void (*stem_fused)(const StemArgs&) noexcept;
+  /// Rounds `count` floats to bfloat16, in place.
+  void (*round_to_bf16)(float* values, std::ptrdiff_t count) noexcept;
 
   /// sum[l] = sum over p ascending of input[p][l], for one channel block: input f32 [pixels][V], sum [V].
   void (*sum_pixels)(const std::byte* input, int pixels, float* sum) noexcept;
-
-  /// Does `iterations` rounds of independent fused multiply-adds in registers; returns the floating point operations
-  /// of one round.
-  double (*fma_peak)(long iterations) noexcept;
 
   ResizeKernels resize;
 

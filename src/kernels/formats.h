@@ -8,6 +8,7 @@
 
 #include "core/cpu.h"
 #include "kernels/element.h"
+#include "mnv2/precision.h"
 
 namespace mnv2::kernels {
 
@@ -26,7 +27,15 @@ using ConstView = BasicView<const std::byte>;
 struct Epilogue {
   float clamp_min = 0;
   float clamp_max = 0;
-  ConstView residual = {};  // no data: none; may be the output itself
+  ConstView residual = {};      // no data: none; may be the output itself
+  bool rounds_to_bf16 = false;  // in the end; formats of Precision::bfloat16 alone
+};
+
+/// What `prepare` made of a run of pixels, and where in that run those begin that are meant.
+struct Prepared {
+  const std::byte* data = nullptr;
+  int pixels = 0;  // of the run
+  int first = 0;
 };
 
 /// What a sum begins with.
@@ -54,17 +63,19 @@ struct MatmulArgs {
   // Memory that a later call will use: fetched into the L2 cache on the way. Any address will do; null: none.
   const std::byte* prefetch = nullptr;
   std::ptrdiff_t prefetch_bytes = 0;
-  // of these pixels, by `prepare`; not read by formats with scratch_bytes 0
-  const std::byte* prepared = nullptr;
+  Prepared prepared = {};  // these pixels; not read by formats that prepare nothing
 };
 
-/// What `multiply` needs to know of a run of pixels, once for all panels.
+/// What `multiply` needs to know of a run of pixels, once for all panels. Of a run each call may prepare a part.
 struct PrepareArgs {
   const std::byte* input = nullptr;  // as in MatmulArgs
   std::ptrdiff_t input_block_stride = 0;
-  std::byte* prepared = nullptr;  // [pixels][scratch_bytes]
+  std::byte* prepared = nullptr;  // [prepared_bytes] of the whole run
+  int run_pixels = 0;             // of the whole run
+  int first = 0;                  // the first of these pixels in the run
   int in_c = 0;
   int pixels = 0;
+  bool is_signed = true;  // whether inputs may be negative; Precision::int8 alone
 };
 
 /// A part of a layer, whose weights are a matrix [out_c][row], to be packed.
@@ -85,6 +96,10 @@ struct PackArgs {
   // The bias of the panel that begins the sum, which takes up what the products leave out; `bias` itself, or that of an
   // earlier part of the same outputs.
   float* first_bias = nullptr;
+  // Of Precision::int8 alone. What the layer's inputs are on average, by which the bias makes up for what the rounding of
+  // the weights does to the outputs; null: nothing is made up for.
+  const float* input_mean = nullptr;  // [row]
+  bool is_signed = true;              // as in PrepareArgs
 };
 
 /// Output channels of a panel: at most this many vectors.
@@ -93,6 +108,7 @@ inline constexpr int kMaxPanelVectors = 2;
 /// One way to store and multiply a panel.
 struct PanelFormat {
   const char* name;
+  Precision precision;
   CpuFeatures needs;  // of the CPU, beside what the table needs
   Element input, weight;
   /// Half vectors of outputs that a panel of this format has: 1 and 3 are those that end in the middle of a vector. In
@@ -102,13 +118,18 @@ struct PanelFormat {
   /// Whether terms that are as large as the square of an input or a weight are added and cancel: then inputs and weights
   /// must be about as large as each other (model/pairing.h).
   bool cancels;
-  int scratch_bytes;  // of a pixel, for `prepare`; 0: there is nothing to prepare
+  bool prepares;  // whether `multiply` reads what `prepare` makes
 
+  /// Of what `prepare` makes of a run of pixels.
+  std::size_t (*prepared_bytes)(int in_c, int pixels) noexcept;
   /// Of the weights of a panel.
   std::size_t (*weights_bytes)(int in_c, int halves) noexcept;
   void (*pack)(const PackArgs&) noexcept;
   void (*prepare)(const PrepareArgs&) noexcept;
   void (*multiply)(const MatmulArgs&) noexcept;
+  /// Does `iterations` rounds of the products that `multiply` is made of, independent and in registers; returns the
+  /// operations of one round, two for a product and its sum.
+  double (*peak)(long iterations) noexcept;
 
   bool takes(int panel_halves) const { return (halves >> panel_halves & 1) != 0; }
 };

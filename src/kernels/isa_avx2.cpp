@@ -7,6 +7,6 @@
 
 namespace mnv2::kernels {
 
-constinit const KernelTable kAvx2Kernels = make_table(Isa::avx2, kFormats);
+constinit const KernelTable kAvx2Kernels = make_table(Isa::avx2, Precision::int8, kFormats);
 
 }  // namespace mnv2::kernels

@@ -7,6 +7,6 @@
 
 namespace mnv2::kernels {
 
-constinit const KernelTable kNeonKernels = make_table(Isa::neon, kFormats);
+constinit const KernelTable kNeonKernels = make_table(Isa::neon, Precision::float32, kFormats);
 
 }  // namespace mnv2::kernels

@@ -7,6 +7,6 @@
 
 namespace mnv2::kernels {
 
-constinit const KernelTable kPortableKernels = make_table(Isa::portable, kFormats);
+constinit const KernelTable kPortableKernels = make_table(Isa::portable, Precision::float32, kFormats);
 
 }  // namespace mnv2::kernels

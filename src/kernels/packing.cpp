@@ -1,7 +1,9 @@
 #include "kernels/packing.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
+#include <cstdint>
 
 #if defined(__SSE__)
 #include <xmmintrin.h>
@@ -50,6 +52,12 @@ void pack_bias(const PackArgs& a, int outs) noexcept {
   std::fill(a.bias + real, a.bias + outs, 0.0f);
 }
 
+/// Halves to even.
+std::uint16_t nearest_bf16(float value) noexcept {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  return static_cast<std::uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
 void multiply(float* values, std::size_t count, float factor) noexcept {
   if (factor == 1) return;
   for (std::size_t i = 0; i < count; ++i) values[i] *= factor;
@@ -94,6 +102,21 @@ void pack_halves(const PackArgs& a, int lanes) noexcept {
     }
   }
   pack_bias(a, (a.halves + 1) / 2 * lanes);
+}
+
+void pack_bf16_pairs(const PackArgs& a, int lanes) noexcept {
+  const int outs = (a.halves + 1) / 2 * lanes;
+  auto* panel = reinterpret_cast<std::uint16_t*>(a.weights);
+  for (int c = 0; c < a.in_c; c += 2) {
+    for (int n = 0; n < outs; ++n) {
+      for (int k = 0; k < 2; ++k) {
+        const int out = a.first_out + n, in = c + k;
+        const bool there = out < a.out_c && in < a.in_c;
+        *panel++ = there ? nearest_bf16(a.weight[std::size_t(out) * a.row + a.first_in + in]) : 0;
+      }
+    }
+  }
+  pack_bias(a, outs);
 }
 
 void subtract_pair_products(const float* panel, int in_c, int outs, int lanes, float* bias) noexcept {

@@ -19,6 +19,10 @@ void pack_panel(const PackArgs& args, int lanes) noexcept;
 /// such output or input; panel: [ceil(in_c / 2)][halves][lanes]. And the bias.
 void pack_halves(const PackArgs& args, int lanes) noexcept;
 
+/// panel[i][n][k] = weight[first_out + n][first_in + 2 i + k] to the nearest bfloat16, halves to even; zero where there is
+/// no such output or input; panel: [ceil(in_c / 2)][whole vectors of outputs][2]. And the bias.
+void pack_bf16_pairs(const PackArgs& args, int lanes) noexcept;
+
 /// kF32PairsFormat takes the first channels of a sum, all but the last one to four, block by block. Two of each three in
 /// a block (of V channels; the last may have less) make a pair: channels 0 and 1, 2 and 3 and so on are the pairs, and
 /// what follows them in the block stands alone. Multipliers and adders then have the same to do.

@@ -18,12 +18,16 @@ struct PanelCut {
 
 /// What is asked of the panels of a layer.
 struct PanelWish {
+  Precision precision = Precision::float32;
   int out_c = 0;
   int in_c = 0;
   bool cancelling = false;    // formats that cancel are welcome
   bool half_vectors = false;  // the last panel may end in the middle of a vector
   CpuFeatures cpu = {};       // what formats may use of it beside the table's own instructions
 };
+
+/// The first row of this precision that a whole vector of outputs can have on this CPU.
+const PanelFormat& plain_format(const PanelFormats& formats, Precision precision, CpuFeatures cpu);
 
 /// Panels of all outputs of a layer, from vector 0 on. The only place that chooses formats.
 /// @param lanes V, floats of a vector.

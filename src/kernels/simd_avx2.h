@@ -13,6 +13,7 @@ struct Vec {
   static constexpr int kLanes = 8;
   static constexpr int kRegisters = 16;
   static constexpr int kAccumulators = 12;  // of a register tile
+  static constexpr bool kFuses = true;      // a multiply-add rounds once
   static constexpr bool kAddsInPlace = false;
   __m256 v;
 
@@ -30,7 +31,9 @@ struct Vec {
 };
 
 inline Vec fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+inline Vec fused_fma(Vec a, Vec b, Vec c) { return fma(a, b, c); }
 inline Vec add(Vec a, Vec b) { return {_mm256_add_ps(a.v, b.v)}; }
+inline Vec sub(Vec a, Vec b) { return {_mm256_sub_ps(a.v, b.v)}; }
 inline Vec mul(Vec a, Vec b) { return {_mm256_mul_ps(a.v, b.v)}; }
 inline Vec min(Vec a, Vec b) { return {_mm256_min_ps(a.v, b.v)}; }
 inline Vec max(Vec a, Vec b) { return {_mm256_max_ps(a.v, b.v)}; }
@@ -39,6 +42,20 @@ inline Vec max(Vec a, Vec b) { return {_mm256_max_ps(a.v, b.v)}; }
 inline Vec add_pairs(Vec a, Vec b) {
   const __m256d sums = _mm256_castps_pd(_mm256_hadd_ps(a.v, b.v));  // per half: two of a, two of b
   return {_mm256_castpd_ps(_mm256_permute4x64_pd(sums, 0b11'01'10'00))};
+}
+
+inline float largest_lane(Vec a) {
+  __m128 r = _mm_max_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
+  r = _mm_max_ps(r, _mm_movehl_ps(r, r));
+  return _mm_cvtss_f32(_mm_max_ss(r, _mm_movehdup_ps(r)));
+}
+
+/// To the nearest bfloat16, halves to even.
+inline Vec round_to_bf16(Vec a) {
+  const __m256i bits = _mm256_castps_si256(a.v);
+  const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+  const __m256i sum = _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff)), odd);
+  return {_mm256_castsi256_ps(_mm256_and_si256(sum, _mm256_set1_epi32(-0x10000)))};
 }
 
 inline Vec negated_fma(Vec a, Vec b, Vec c) { return {_mm256_fnmadd_ps(a.v, b.v, c.v)}; }  // c - a * b
@@ -61,6 +78,10 @@ struct Ints {
   __m256i v;  // [8] of 32 bits
 
   static Ints set(int x) { return {_mm256_set1_epi32(x)}; }
+  void keep() { __asm__ volatile("" : "+x"(v)); }
+  static Ints load(const std::int32_t* p) {
+    return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))};
+  }
 };
 
 struct Words {
@@ -72,6 +93,10 @@ struct Words {
     std::memcpy(&pair, p, sizeof(pair));
     return {_mm256_set1_epi32(pair)};
   }
+  static Words load(const std::int16_t* p) {
+    return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))};
+  }
+  void store(std::int16_t* p) const { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
 };
 
 struct Bytes {
@@ -153,5 +178,16 @@ inline Ints channel(Bytes a) {
       shuffle(a, _mm_setr_epi8(c, -1, -1, -1, c + 3, -1, -1, -1, c + 6, -1, -1, -1, c + 9, -1, -1, -1)).v};
 }
 inline Vec to_floats(Ints a) { return {_mm256_cvtepi32_ps(a.v)}; }
+
+/// To the nearest integer, halves to even.
+inline Ints round_to_ints(Vec a) { return {_mm256_cvtps_epi32(a.v)}; }
+/// All of a, then of b; they fit.
+inline Words narrow(Ints a, Ints b) {
+  return {_mm256_permute4x64_epi64(_mm256_packs_epi32(a.v, b.v), 0b11'01'10'00)};
+}
+/// The bytes of narrow(a, b, c, d) in the order of a, then b, c and d.
+inline Bytes in_order(Bytes a) {
+  return {_mm256_permutevar8x32_epi32(a.v, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))};
+}
 
 }  // namespace

@@ -23,6 +23,7 @@ struct Vec {
   static constexpr int kLanes = 16;
   static constexpr int kRegisters = 32;
   static constexpr int kAccumulators = 28;  // of a register tile
+  static constexpr bool kFuses = true;      // a multiply-add rounds once
   static constexpr bool kAddsInPlace = false;
   __m512 v;
 
@@ -40,6 +41,7 @@ struct Vec {
 };
 
 inline Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+inline Vec fused_fma(Vec a, Vec b, Vec c) { return fma(a, b, c); }
 inline Vec add(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
 inline Vec sub(Vec a, Vec b) { return {_mm512_sub_ps(a.v, b.v)}; }
 inline Vec mul(Vec a, Vec b) { return {_mm512_mul_ps(a.v, b.v)}; }
@@ -51,6 +53,27 @@ inline Vec add_pairs(Vec a, Vec b) {
   const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
   const __m512i odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
   return {_mm512_add_ps(_mm512_permutex2var_ps(a.v, even, b.v), _mm512_permutex2var_ps(a.v, odd, b.v))};
+}
+
+/// The largest of neighbouring lanes: those of a, then those of b.
+inline Vec max_pairs(Vec a, Vec b) {
+  const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  const __m512i odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+  return {_mm512_max_ps(_mm512_permutex2var_ps(a.v, even, b.v), _mm512_permutex2var_ps(a.v, odd, b.v))};
+}
+inline float largest_lane(Vec a) {
+  __m256 half = _mm256_max_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
+  __m128 r = _mm_max_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+  r = _mm_max_ps(r, _mm_movehl_ps(r, r));
+  return _mm_cvtss_f32(_mm_max_ss(r, _mm_movehdup_ps(r)));
+}
+
+/// To the nearest bfloat16, halves to even.
+inline Vec round_to_bf16(Vec a) {
+  const __m512i bits = _mm512_castps_si512(a.v);
+  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  const __m512i sum = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), odd);
+  return {_mm512_castsi512_ps(_mm512_and_si512(sum, _mm512_set1_epi32(-0x10000)))};
 }
 
 inline Vec negated_fma(Vec a, Vec b, Vec c) { return {_mm512_fnmadd_ps(a.v, b.v, c.v)}; }  // c - a * b
@@ -108,6 +131,8 @@ struct Ints {
   __m512i v;  // [16] of 32 bits
 
   static Ints set(int x) { return {_mm512_set1_epi32(x)}; }
+  void keep() { __asm__ volatile("" : "+v"(v)); }
+  static Ints load(const std::int32_t* p) { return {_mm512_loadu_si512(p)}; }
 };
 
 struct Words {
@@ -119,6 +144,8 @@ struct Words {
     std::memcpy(&pair, p, sizeof(pair));
     return {_mm512_set1_epi32(pair)};
   }
+  static Words load(const std::int16_t* p) { return {_mm512_loadu_si512(p)}; }
+  void store(std::int16_t* p) const { _mm512_storeu_si512(p, v); }
 };
 
 struct Bytes {
@@ -208,5 +235,18 @@ inline Ints channel(Bytes a) {
       shuffle(a, _mm_setr_epi8(c, -1, -1, -1, c + 3, -1, -1, -1, c + 6, -1, -1, -1, c + 9, -1, -1, -1)).v};
 }
 inline Vec to_floats(Ints a) { return {_mm512_cvtepi32_ps(a.v)}; }
+
+/// To the nearest integer, halves to even.
+inline Ints round_to_ints(Vec a) { return {_mm512_cvtps_epi32(a.v)}; }
+/// All of a, then of b; they fit.
+inline Words narrow(Ints a, Ints b) {
+  const __m512i order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+  return {_mm512_permutexvar_epi64(order, _mm512_packs_epi32(a.v, b.v))};
+}
+/// The bytes of narrow(a, b, c, d) in the order of a, then b, c and d.
+inline Bytes in_order(Bytes a) {
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  return {_mm512_permutexvar_epi32(order, a.v)};
+}
 
 }  // namespace

@@ -15,6 +15,7 @@ struct Vec {
   static constexpr int kLanes = 4;
   static constexpr int kRegisters = 32;
   static constexpr int kAccumulators = 20;    // of a register tile; the weights of a load take eight more
+  static constexpr bool kFuses = true;        // a multiply-add rounds once
   static constexpr bool kAddsInPlace = true;  // the sum of a multiply-add can only replace the addend
   float32x4_t v;
 
@@ -31,7 +32,9 @@ struct Vec {
 };
 
 inline Vec fma(Vec a, Vec b, Vec c) { return {vfmaq_f32(c.v, a.v, b.v)}; }
+inline Vec fused_fma(Vec a, Vec b, Vec c) { return fma(a, b, c); }
 inline Vec add(Vec a, Vec b) { return {vaddq_f32(a.v, b.v)}; }
+inline Vec sub(Vec a, Vec b) { return {vsubq_f32(a.v, b.v)}; }
 inline Vec mul(Vec a, Vec b) { return {vmulq_f32(a.v, b.v)}; }
 // As on x86, a NaN in `a` gives b.
 inline Vec min(Vec a, Vec b) { return {vminnmq_f32(a.v, b.v)}; }
@@ -39,6 +42,16 @@ inline Vec max(Vec a, Vec b) { return {vmaxnmq_f32(a.v, b.v)}; }
 
 /// The sums of neighbouring lanes: those of a, then those of b.
 inline Vec add_pairs(Vec a, Vec b) { return {vpaddq_f32(a.v, b.v)}; }
+
+inline float largest_lane(Vec a) { return vmaxvq_f32(a.v); }
+
+/// To the nearest bfloat16, halves to even.
+inline Vec round_to_bf16(Vec a) {
+  const uint32x4_t bits = vreinterpretq_u32_f32(a.v);
+  const uint32x4_t odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
+  const uint32x4_t sum = vaddq_u32(vaddq_u32(bits, vdupq_n_u32(0x7fff)), odd);
+  return {vreinterpretq_f32_u32(vandq_u32(sum, vdupq_n_u32(0xffff0000)))};
+}
 
 inline Vec negated_fma(Vec a, Vec b, Vec c) { return {vfmsq_f32(c.v, a.v, b.v)}; }  // c - a * b
 
@@ -69,6 +82,8 @@ struct Ints {
   uint32x4_t v;  // unsigned: sums may wrap
 
   static Ints set(int x) { return {vdupq_n_u32(static_cast<std::uint32_t>(x))}; }
+  void keep() { __asm__ volatile("" : "+w"(v)); }
+  static Ints load(const std::int32_t* p) { return {vreinterpretq_u32_s32(vld1q_s32(p))}; }
 };
 
 struct Words {
@@ -80,6 +95,8 @@ struct Words {
     std::memcpy(&pair, p, sizeof(pair));
     return {vreinterpretq_s16_s32(vdupq_n_s32(pair))};
   }
+  static Words load(const std::int16_t* p) { return {vld1q_s16(p)}; }
+  void store(std::int16_t* p) const { vst1q_s16(p, v); }
 };
 
 struct Bytes {
@@ -151,6 +168,11 @@ inline Ints channel(Bytes a) {
   constexpr uint8x16_t order{c, 99, 99, 99, c + 3, 99, 99, 99, c + 6, 99, 99, 99, c + 9, 99, 99, 99};
   return {vreinterpretq_u32_u8(shuffle(a, order).v)};
 }
-inline Vec to_floats(Ints a) { return {vcvtq_f32_u32(a.v)}; }
+inline Vec to_floats(Ints a) { return {vcvtq_f32_s32(as_signed(a))}; }
+
+/// To the nearest integer, halves to even.
+inline Ints round_to_ints(Vec a) { return {vreinterpretq_u32_s32(vcvtnq_s32_f32(a.v))}; }
+/// All of a, then of b; they fit.
+inline Words narrow(Ints a, Ints b) { return {vqmovn_high_s32(vqmovn_s32(as_signed(a)), as_signed(b))}; }
 
 }  // namespace

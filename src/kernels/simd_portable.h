@@ -15,6 +15,7 @@ struct Vec {
   static constexpr int kLanes = 4;
   static constexpr int kRegisters = 16;    // at least
   static constexpr int kAccumulators = 8;  // of a register tile; products need registers too
+  static constexpr bool kFuses = false;    // a multiply-add rounds once
   static constexpr bool kAddsInPlace = false;
   using Native = float __attribute__((vector_size(16)));
   Native v;
@@ -41,7 +42,13 @@ struct Vec {
 };
 
 inline Vec fma(Vec a, Vec b, Vec c) { return {a.v * b.v + c.v}; }
+/// The same, rounded once, as wider instruction sets do it.
+inline Vec fused_fma(Vec a, Vec b, Vec c) {
+  for (int i = 0; i < Vec::kLanes; ++i) c.v[i] = __builtin_fmaf(a.v[i], b.v[i], c.v[i]);
+  return c;
+}
 inline Vec add(Vec a, Vec b) { return {a.v + b.v}; }
+inline Vec sub(Vec a, Vec b) { return {a.v - b.v}; }
 inline Vec mul(Vec a, Vec b) { return {a.v * b.v}; }
 inline Vec min(Vec a, Vec b) { return {a.v < b.v ? a.v : b.v}; }
 inline Vec max(Vec a, Vec b) { return {a.v > b.v ? a.v : b.v}; }
@@ -49,6 +56,21 @@ inline Vec max(Vec a, Vec b) { return {a.v > b.v ? a.v : b.v}; }
 /// The sums of neighbouring lanes: those of a, then those of b.
 inline Vec add_pairs(Vec a, Vec b) {
   return {Vec::Native{a.v[0] + a.v[1], a.v[2] + a.v[3], b.v[0] + b.v[1], b.v[2] + b.v[3]}};
+}
+
+inline float largest_lane(Vec a) {
+  const float low = a.v[0] > a.v[1] ? a.v[0] : a.v[1], high = a.v[2] > a.v[3] ? a.v[2] : a.v[3];
+  return low > high ? low : high;
+}
+
+/// To the nearest bfloat16, halves to even.
+inline Vec round_to_bf16(Vec a) {
+  using Bits = std::uint32_t __attribute__((vector_size(16)));
+  Bits bits;
+  std::memcpy(&bits, &a.v, sizeof(bits));
+  bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000;
+  std::memcpy(&a.v, &bits, sizeof(bits));
+  return a;
 }
 
 inline Vec negated_fma(Vec a, Vec b, Vec c) { return {c.v - a.v * b.v}; }  // c - a * b
@@ -72,6 +94,8 @@ struct Ints {
   __m128i v;  // [4] of 32 bits
 
   static Ints set(int x) { return {_mm_set1_epi32(x)}; }
+  void keep() { __asm__ volatile("" : "+x"(v)); }
+  static Ints load(const std::int32_t* p) { return {_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))}; }
 };
 
 struct Words {
@@ -83,6 +107,8 @@ struct Words {
     std::memcpy(&pair, p, sizeof(pair));
     return {_mm_set1_epi32(pair)};
   }
+  static Words load(const std::int16_t* p) { return {_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))}; }
+  void store(std::int16_t* p) const { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), v); }
 };
 
 struct Bytes {
@@ -144,6 +170,11 @@ inline Ints channel(Bytes a) {
 }
 inline Vec to_floats(Ints a) { return {_mm_cvtepi32_ps(a.v)}; }
 
+/// To the nearest integer, halves to even.
+inline Ints round_to_ints(Vec a) { return {_mm_cvtps_epi32(a.v)}; }
+/// All of a, then of b; they fit.
+inline Words narrow(Ints a, Ints b) { return {_mm_packs_epi32(a.v, b.v)}; }
+
 #else  // the same in plain C++
 
 struct Ints {
@@ -153,6 +184,12 @@ struct Ints {
     const auto u = static_cast<std::uint32_t>(x);
     return {{u, u, u, u}};
   }
+  void keep() { __asm__ volatile("" : "+m"(v)); }
+  static Ints load(const std::int32_t* p) {
+    Ints r;
+    std::memcpy(r.v, p, sizeof(r.v));
+    return r;
+  }
 };
 
 struct Words {
@@ -161,6 +198,12 @@ struct Words {
   static Words broadcast_pair(const std::int16_t* p) {
     return {{p[0], p[1], p[0], p[1], p[0], p[1], p[0], p[1]}};
   }
+  static Words load(const std::int16_t* p) {
+    Words r;
+    std::memcpy(r.v, p, sizeof(r.v));
+    return r;
+  }
+  void store(std::int16_t* p) const { std::memcpy(p, v, sizeof(v)); }
 };
 
 struct Bytes {
@@ -242,8 +285,29 @@ inline Ints channel(Bytes a) {
   return {{a.v[kChannel], a.v[kChannel + 3], a.v[kChannel + 6], a.v[kChannel + 9]}};
 }
 inline Vec to_floats(Ints a) {
-  return {Vec::Native{static_cast<float>(a.v[0]), static_cast<float>(a.v[1]), static_cast<float>(a.v[2]),
-                      static_cast<float>(a.v[3])}};
+  Vec r;
+  for (int i = 0; i < 4; ++i) r.v[i] = static_cast<float>(static_cast<std::int32_t>(a.v[i]));
+  return r;
+}
+
+/// To the nearest integer, halves to even.
+inline Ints round_to_ints(Vec a) {
+  Ints r;
+  // In two's complement; what is no number becomes the smallest integer, as on x86.
+  for (int i = 0; i < 4; ++i)
+    r.v[i] = a.v[i] > -2147483648.0f && a.v[i] < 2147483648.0f
+                 ? static_cast<std::uint32_t>(static_cast<std::int32_t>(__builtin_rintf(a.v[i])))
+                 : 0x80000000u;
+  return r;
+}
+/// All of a, then of b; they fit.
+inline Words narrow(Ints a, Ints b) {
+  Words r;
+  for (int i = 0; i < 4; ++i) {
+    r.v[i] = static_cast<std::int16_t>(a.v[i]);
+    r.v[4 + i] = static_cast<std::int16_t>(b.v[i]);
+  }
+  return r;
 }
 
 #endif

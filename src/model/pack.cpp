@@ -1,33 +1,66 @@
 #include "model/pack.h"
 
 #include <algorithm>
+#include <map>
 #include <span>
 #include <vector>
 
 #include "core/thread_pool.h"
 #include "kernels/packing.h"
 #include "model/file/model_memory.h"
+#include "model/statistics.h"
 
 namespace mnv2 {
 namespace {
 
+/// What each layer's inputs are on average, where int8 asks for it: from the file, or foretold.
+class InputMeans {
+ public:
+  InputMeans(const NetworkPlan& plan, const Model& model) : model_(model) {
+    const bool asked = plan.precision == Precision::int8;
+    if (asked && model.input_mean(model.architecture().stem).empty()) foretold_ = foretell_input_means(model);
+  }
+
+  /// [in_c], null where nobody asks, and of the stem, whose weights are not quantised.
+  const float* of(const Layer& layer) const {
+    if (const auto found = foretold_.find(&layer); found != foretold_.end()) return found->second.data();
+    return layer.kind == LayerKind::conv || model_.input_mean(layer).empty()
+               ? nullptr
+               : model_.input_mean(layer).data();
+  }
+
+ private:
+  const Model& model_;
+  std::map<const Layer*, std::vector<float>> foretold_;
+};
+
 class Packer {
  public:
   Packer(const NetworkPlan& plan, const Model& model, std::byte* arena)
-      : plan_(plan), model_(model), arena_(arena) {}
+      : plan_(plan), model_(model), means_(plan, model), arena_(arena) {}
 
   /// All input channels of `layer`.
-  void pack(const Layer& layer, const Panels& panels, float scale = 1) const {
+  void pack(const Layer& layer, const Panels& panels, bool is_signed = true, float scale = 1) const {
     const int row = layer.in_c * layer.kernel * layer.kernel;
-    pack(layer, panels, {.row = row, .in_c = row, .weight_scale = scale, .bias_scale = scale}, panels);
+    pack(layer, panels,
+         {.row = row, .in_c = row, .weight_scale = scale, .bias_scale = scale, .is_signed = is_signed},
+         panels);
+  }
+
+  void pack_stem(const Panels& panels) const {
+    pack(*plan_.stem.layer, panels);
+    if (!plan_.rounds_to_bf16()) return;
+    for (const Panel& panel : panels)
+      plan_.kernels->round_to_bf16(floats(panel.weights),
+                                   std::ptrdiff_t{27} * panel.vectors() * plan_.lanes());
   }
 
   void pack(const BlockPlan& b) const {
     const Block& block = *b.block;
     const float hidden_scale = b.pairing.hidden_scale, filtered_scale = b.pairing.filtered_scale;
     for (const ChunkPlan& chunk : b.chunks) {
-      if (b.source == RowSource::expand) pack(*block.expand, chunk.produce, hidden_scale);
-      if (b.source == RowSource::stem) pack(*plan_.stem.layer, chunk.produce);
+      if (b.source == RowSource::expand) pack(*block.expand, chunk.produce, b.input_is_signed, hidden_scale);
+      if (b.source == RowSource::stem) pack_stem(chunk.produce);
       for (int v = 0; v < chunk.vectors; ++v)
         kernels::pack_depthwise({.weight = model_.weight(block.depthwise).data(),
                                  .bias = model_.bias(block.depthwise).data(),
@@ -40,14 +73,15 @@ class Packer {
            {.row = block.project.in_c,
             .first_in = chunk.first_vector * plan_.lanes(),
             .in_c = chunk.channels,
-            .weight_scale = 1 / filtered_scale},
+            .weight_scale = 1 / filtered_scale,
+            .is_signed = b.filtered_is_signed()},
            b.chunks.front().project);
     }
   }
 
   void pack(const TailStep& step) const {
     const TailPlan& tail = plan_.tail;
-    if (tail.head != nullptr) pack(*tail.head, {step.head});
+    if (tail.head != nullptr) pack(*tail.head, {step.head}, tail.input_is_signed);
     if (tail.classifier == nullptr) return;
     const Layer& classifier = *tail.classifier;
     const int outs = kernels::kLinearVectors * plan_.lanes();
@@ -63,6 +97,7 @@ class Packer {
 
   void pack(const DensePlan& dense) const {
     const Layer& layer = *dense.layer;
+    pack(layer, dense.products, dense.input_is_signed);
     const int outs = kernels::kLinearVectors * plan_.lanes();
     for (int p = 0; p < dense.panels; ++p)
       kernels::pack_columns({.weight = model_.weight(layer).data(),
@@ -80,7 +115,8 @@ class Packer {
       std::copy(bias.begin(), bias.end(), floats(offset));
     };
     if (plan_.tail.classifier != nullptr) copy(*plan_.tail.classifier, plan_.tail.classifier_bias);
-    for (const DensePlan& dense : plan_.dense) copy(*dense.layer, dense.bias);
+    for (const DensePlan& dense : plan_.dense)
+      if (dense.products.empty()) copy(*dense.layer, dense.bias);
   }
 
  private:
@@ -90,6 +126,7 @@ class Packer {
     part.weight = model_.weight(layer).data();
     part.layer_bias = model_.bias(layer).data();
     part.out_c = layer.out_c;
+    part.input_mean = means_.of(layer);
     for (std::size_t i = 0; i < panels.size(); ++i) {
       const Panel& panel = panels[i];
       part.first_out = panel.first_vector * plan_.lanes();
@@ -105,6 +142,7 @@ class Packer {
 
   const NetworkPlan& plan_;
   const Model& model_;
+  InputMeans means_;
   std::byte* arena_;
 };
 
@@ -158,7 +196,7 @@ std::vector<std::size_t> share_out(const std::vector<Piece>& pieces, int parts) 
 
 void pack_weights(const NetworkPlan& plan, const Model& model, ThreadPool& pool, std::byte* arena) {
   const Packer packer(plan, model, arena);
-  packer.pack(*plan.stem.layer, plan.stem.panels);
+  packer.pack_stem(plan.stem.panels);
   packer.pack_dense_biases();
 
   const std::vector<Piece> pieces = cut(plan, model);

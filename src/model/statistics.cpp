@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <numbers>
 #include <span>
 #include <utility>
@@ -156,22 +157,45 @@ Moments image_moments(const Preprocessing& preprocessing) {
   return image;
 }
 
-/// Forward: how large the inputs of the pointwise layers are.
-NetworkStatistics foretell_inputs(const Model& model) {
+/// Forward: calls visit(layer, moments of its inputs) for the pointwise layers in order, and for the fully connected ones
+/// where they are asked for.
+template <typename Visit>
+void visit_inputs(const Model& model, bool with_dense, const Visit& visit) {
   const Architecture& architecture = model.architecture();
-  NetworkStatistics statistics;
+  const auto through = [&](const Layer& layer, const Moments& in) {
+    visit(layer, in);
+    return forward(model, layer, in);
+  };
   Moments current = forward(model, architecture.stem, image_moments(model.preprocessing()));
   for (const Block& block : architecture.blocks) {
-    BlockStatistics& s = statistics.blocks.emplace_back();
-    if (block.expand) s.expand.input_squares = current.squares();
     const Moments hidden =
-        forward(model, block.depthwise, block.expand ? forward(model, *block.expand, current) : current);
-    s.project.input_squares = hidden.squares();
-    Moments projected = forward(model, block.project, hidden);
+        forward(model, block.depthwise, block.expand ? through(*block.expand, current) : current);
+    Moments projected = through(block.project, hidden);
     if (block.residual) projected.add(current);
     current = std::move(projected);
   }
-  if (architecture.head) statistics.head.input_squares = current.squares();
+  if (architecture.head) visit(*architecture.head, current);
+  if (!with_dense) return;
+  if (architecture.head) current = forward(model, *architecture.head, current);
+  for (const Layer& layer : architecture.dense) current = through(layer, current);
+}
+
+/// How large the inputs of the pointwise layers are.
+NetworkStatistics foretell_inputs(const Model& model) {
+  const Architecture& architecture = model.architecture();
+  NetworkStatistics statistics;
+  statistics.blocks.resize(architecture.blocks.size());
+  std::map<const Layer*, LayerStatistics*> places;
+  for (std::size_t i = 0; i < architecture.blocks.size(); ++i) {
+    const Block& block = architecture.blocks[i];
+    if (block.expand) places[&*block.expand] = &statistics.blocks[i].expand;
+    places[&block.project] = &statistics.blocks[i].project;
+  }
+  if (architecture.head) places[&*architecture.head] = &statistics.head;
+  visit_inputs(model, false, [&](const Layer& layer, const Moments& in) {
+    if (const auto place = places.find(&layer); place != places.end())
+      place->second->input_squares = in.squares();
+  });
   return statistics;
 }
 
@@ -199,6 +223,12 @@ NetworkStatistics foretell_statistics(const Model& model) {
       std::transform(matters.begin(), matters.end(), after.begin(), matters.begin(), std::plus<>());
   }
   return statistics;
+}
+
+std::map<const Layer*, std::vector<float>> foretell_input_means(const Model& model) {
+  std::map<const Layer*, std::vector<float>> means;
+  visit_inputs(model, true, [&](const Layer& layer, const Moments& in) { means[&layer] = in.mean; });
+  return means;
 }
 
 }  // namespace mnv2

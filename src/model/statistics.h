@@ -3,6 +3,7 @@
 // error in each channel matters.
 #pragma once
 
+#include <map>
 #include <vector>
 
 #include "mnv2/model.h"
@@ -29,5 +30,8 @@ struct NetworkStatistics {
 };
 
 NetworkStatistics foretell_statistics(const Model& model);
+
+/// The means of the inputs [in_c] of the pointwise and fully connected layers, by layer of model.architecture().
+std::map<const Layer*, std::vector<float>> foretell_input_means(const Model& model);
 
 }  // namespace mnv2

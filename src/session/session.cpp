@@ -12,6 +12,7 @@ namespace {
 
 NetworkOptions network_options(const Preprocessing& preprocessing, const LoadOptions& options) {
   return {.isa = options.isa,
+          .precision = options.precision,
           .input_h = preprocessing.crop,
           .input_w = preprocessing.crop,
           .pack_threads = options.pack_threads};

@@ -26,16 +26,16 @@ double now() {
 
 /// The median over several rounds of (FLOP/s of `work`) / (FLOP/s of the peak loop next to it), and GFLOP/s.
 void report(const KernelTable& table, const std::string& name, double flops,
-            const std::function<void()>& work) {
+            const std::function<void()>& work, Precision precision = Precision::float32) {
   std::vector<double> percent, gflops;
   for (int round = 0; round < 15; ++round) {
-    const FmaPeak peak = measure_fma_peak(table.isa, 0.3);
+    const Peak peak = measure_peak(table.isa, precision, 0.3);
     const int repeats = std::max(1, static_cast<int>(3e7 / flops));
     work();
     const double start = now();
     for (int i = 0; i < repeats; ++i) work();
     const double rate = flops * repeats / (now() - start);
-    percent.push_back(100 * rate / (peak.flops / peak.seconds));
+    percent.push_back(100 * rate / (peak.operations / peak.seconds));
     gflops.push_back(rate / 1e9);
   }
   std::sort(percent.begin(), percent.end());
@@ -44,17 +44,22 @@ void report(const KernelTable& table, const std::string& name, double flops,
               gflops[gflops.size() / 2], percent[percent.size() / 2]);
 }
 
-void bench_pointwise(const KernelTable& table, int in_c, int out_c, int size) {
+void bench_pointwise(const KernelTable& table, Precision precision, int in_c, int out_c, int size) {
   const int lanes = table.lanes();
   // As in a fused block: at most four rows of a large map at a time.
   const int pixels = size > 24 ? size * 4 : size * size;
   const std::ptrdiff_t block = std::ptrdiff_t{pixels} * table.block_bytes;
   const auto panels = cut_panels(table.formats, lanes,
-                                 {.out_c = out_c, .in_c = in_c, .cancelling = true, .half_vectors = true});
+                                 {.precision = precision,
+                                  .out_c = out_c,
+                                  .in_c = in_c,
+                                  .cancelling = precision == Precision::float32,
+                                  .half_vectors = precision == Precision::float32,
+                                  .cpu = cpu_features()});
   std::size_t weight_bytes = 0, prepared_bytes = 0;
   for (const PanelCut& panel : panels) {
     weight_bytes += panel.format->weights_bytes(in_c, panel.halves);
-    prepared_bytes = std::max(prepared_bytes, std::size_t(pixels) * panel.format->scratch_bytes);
+    prepared_bytes = std::max(prepared_bytes, panel.format->prepared_bytes(in_c, pixels));
   }
   Buffer input(divide_up(in_c, lanes) * block), output(divide_up(out_c, lanes) * block),
       prepared(prepared_bytes), weights(weight_bytes),
@@ -65,10 +70,11 @@ void bench_pointwise(const KernelTable& table, int in_c, int out_c, int size) {
     bool is_prepared = false;  // the first panel that asks for it pays for it
     for (const PanelCut& panel : panels) {
       const PanelFormat& format = *panel.format;
-      if (format.scratch_bytes > 0 && !std::exchange(is_prepared, true))
+      if (format.prepares && !std::exchange(is_prepared, true))
         format.prepare({.input = input.data(),
                         .input_block_stride = block,
                         .prepared = prepared.data(),
+                        .run_pixels = pixels,
                         .in_c = in_c,
                         .pixels = pixels});
       format.multiply({.input = input.data(),
@@ -80,13 +86,14 @@ void bench_pointwise(const KernelTable& table, int in_c, int out_c, int size) {
                        .in_c = in_c,
                        .pixels = pixels,
                        .vectors = panel.vectors(),
-                       .prepared = prepared.data()});
+                       .prepared = {prepared.data(), pixels}});
       next += format.weights_bytes(in_c, panel.halves);
     }
   };
   report(table,
-         "pointwise " + std::to_string(in_c) + " -> " + std::to_string(out_c) + " at " + std::to_string(size),
-         2.0 * in_c * out_c * pixels, run);
+         std::string(precision_name(precision)) + " " + std::to_string(in_c) + " -> " +
+             std::to_string(out_c) + " at " + std::to_string(size),
+         2.0 * in_c * out_c * pixels, run, precision);
 }
 
 void bench_depthwise(const KernelTable& table, int size, int stride) {
@@ -150,7 +157,8 @@ int main(int argc, char** argv) {
                           {144, 32, 28},      {32, 192, 28}, {192, 32, 28}, {192, 64, 14},  {64, 384, 14},
                           {384, 64, 14},      {384, 96, 14}, {96, 576, 14}, {576, 96, 14},  {576, 160, 7},
                           {160, 960, 7},      {960, 160, 7}, {960, 320, 7}, {320, 1280, 7}, {1280, 1000, 1}})
-      bench_pointwise(table, s.in_c, s.out_c, s.size);
+      for (const Precision precision : kPrecisions)
+        bench_pointwise(table, precision, s.in_c, s.out_c, s.size);
     for (const int size : {112, 56, 28, 14, 7}) bench_depthwise(table, size, 1);
     for (const int size : {112, 56, 28, 14}) bench_depthwise(table, size, 2);
   }

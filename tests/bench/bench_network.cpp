@@ -58,13 +58,13 @@ int main(int argc, char** argv) {
   for (int round = 0; round < rounds; ++round) {
     for (Contestant& c : contestants) {
       c.network->forward(*c.workspace, logits);
-      const mnv2::FmaPeak peak = mnv2::measure_fma_peak(c.network->isa(), 2.0);
+      const mnv2::Peak peak = mnv2::measure_peak(c.network->isa(), c.network->precision(), 2.0);
       for (int i = 0; i < kRuns; ++i) {
         const double start = now_ms();
         c.network->forward(*c.workspace, logits);
         c.ms.push_back(now_ms() - start);
         const double flops = 2e3 * static_cast<double>(c.network->multiply_adds()) / c.ms.back();
-        c.percent.push_back(100 * flops / (peak.flops / peak.seconds * c.workspace->threads()));
+        c.percent.push_back(100 * flops / (peak.operations / peak.seconds * c.workspace->threads()));
       }
     }
   }

@@ -96,7 +96,7 @@ class Usage(Case):
         del self.environment["MNV2_MODEL"]  # needs no model
         out, err = self.run_program("--version")
         self.assertEqual(err, "")
-        self.assertRegex(out.decode(), r"^mnv2-classify \d+\.\d+\.\d+\n.*portable.*chosen: [\w-]+\n.*OpenCV \d+\.\d+")
+        self.assertRegex(out.decode(), r"^mnv2-classify \d+\.\d+\.\d+\n.*portable.*chosen: [\w-]+\nprecision: float32; fast: \w+\n.*OpenCV \d+\.\d+")
         self.assertRegex(out.decode(), r"OpenCV [\d.]+ \((static|shared); JPEG: [^/]+; PNG: [^/]+\), WebP: (libwebp [\d.]+|missing)\n$")
         out, _ = self.run_program("--version", "--isa", "portable")
         self.assertIn(b"chosen: portable", out)

@@ -12,6 +12,7 @@ class Writer {
  public:
   Writer(const NetworkPlan& plan, std::ostream& out) : plan_(plan), out_(out) {}
 
+  void operator()(const RoundInputStage&) { out_ << "round input " << buffer_name(BufferId::planes); }
   void operator()(const StemStage& s) {
     out_ << "stem " << shape(plan_.stem.output) << panels(plan_.stem.panels) << " -> "
          << buffer_name(s.output);
@@ -53,6 +54,10 @@ class Writer {
   void operator()(const DenseStage& s) {
     out_ << "dense " << buffer_name(s.input) << ' ' << s.dense->layer->in_c << " -> " << buffer_name(s.output)
          << ' ' << s.dense->layer->out_c;
+  }
+  void operator()(const ProductsStage& s) {
+    out_ << "products " << buffer_name(s.input) << ' ' << s.dense->layer->in_c << panels(s.dense->products)
+         << " -> " << buffer_name(s.output) << ' ' << s.dense->layer->out_c;
   }
   void operator()(const LogitsStage&) { out_ << "logits " << plan_.tail.classifier->out_c; }
 

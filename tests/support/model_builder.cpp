@@ -240,6 +240,26 @@ ModelFile make_model_file(const Architecture& architecture, const Preprocessing&
   return file;
 }
 
+void add_input_means(ModelFile& file, const Architecture& architecture, std::uint32_t seed) {
+  file.metadata["format_version"] = "4";
+  std::mt19937 engine(seed);
+  const auto add = [&](const Layer& layer) {
+    std::string data;
+    for (int c = 0; c < layer.in_c; ++c) {
+      const float mean = static_cast<float>(engine() % 1024) / 1024;
+      data.append(reinterpret_cast<const char*>(&mean), sizeof(mean));
+    }
+    file.tensors.push_back({layer.name + ".input_mean", "F32", {layer.in_c}, data});
+  };
+  add(architecture.stem);
+  for (const Block& block : architecture.blocks) {
+    if (block.expand) add(*block.expand);
+    add(block.project);
+  }
+  if (architecture.head) add(*architecture.head);
+  for (const Layer& layer : architecture.dense) add(layer);
+}
+
 std::string serialize_model(const Architecture& architecture, const Preprocessing& preprocessing,
                             const std::vector<std::string>& labels, std::uint32_t seed) {
   return make_model_file(architecture, preprocessing, labels, seed).serialize();

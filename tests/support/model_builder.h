@@ -78,6 +78,9 @@ std::string labels_json(const std::vector<std::string>& labels);
 ModelFile make_model_file(const Architecture& architecture, const Preprocessing& preprocessing = {},
                           const std::vector<std::string>& labels = {}, std::uint32_t seed = 1);
 
+/// Makes it a file of version 4, with random means of the inputs of all layers of `architecture` but the depthwise ones.
+void add_input_means(ModelFile& file, const Architecture& architecture, std::uint32_t seed = 1);
+
 /// The bytes of make_model_file().
 std::string serialize_model(const Architecture& architecture, const Preprocessing& preprocessing = {},
                             const std::vector<std::string>& labels = {}, std::uint32_t seed = 1);

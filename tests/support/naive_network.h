@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "mnv2/model.h"
+#include "mnv2/precision.h"
 
 namespace mnv2::test {
 
@@ -14,6 +15,9 @@ struct NaiveResult {
 };
 
 /// @param image [3][h][w]
-NaiveResult run_naive(const Model& model, std::span<const float> image, int h, int w);
+/// @param precision where factors are rounded as it says; the sums stay in double precision. int8 takes the means of inputs
+/// from the file alone.
+NaiveResult run_naive(const Model& model, std::span<const float> image, int h, int w,
+                      Precision precision = Precision::float32);
 
 }  // namespace mnv2::test

@@ -54,6 +54,7 @@ BenchReport report_with(const BenchSetting& setting) {
   report.version = "1";
   report.cpu = "Abacus";
   report.isa = "avx2";
+  report.precision = "float32";
   report.affinity_cpus = 2;
   report.model_source = "home";
   report.input_h = report.input_w = 224;
@@ -238,19 +239,21 @@ TEST_CASE("a comparison finds the setting in a sweep, and says what is not alike
 
   now = report_with({.threads = 4, .batch = 2});
   now.isa = "avx512";
+  now.precision = "int8";
   now.cpu = "Slide rule";
   now.affinity_cpus = 8;
   now.model_source = "elsewhere";
   result = compare(now, read(report_json(sweep)), "f");
   REQUIRE(result.rows.size() == 1);
   CHECK(near(result.rows[0].inference_p50_ms.value(), 2));  // of the first
-  REQUIRE(result.differences.size() == 6);
+  REQUIRE(result.differences.size() == 7);
   CHECK(result.differences[0] == "machine: Slide rule, was Abacus");
   CHECK(result.differences[1] == "CPUs that may be used: 8, was 2");
   CHECK(result.differences[2] == "ISA: avx512, was avx2");
-  CHECK(result.differences[3].find("model: elsewhere at 224x224") == 0);
-  CHECK(result.differences[4] == "threads: 4, was 1");
-  CHECK(result.differences[5] == "batch: 2, was 1");
+  CHECK(result.differences[3] == "precision: int8, was float32");  // an earlier version did not say
+  CHECK(result.differences[4].find("model: elsewhere at 224x224") == 0);
+  CHECK(result.differences[5] == "threads: 4, was 1");
+  CHECK(result.differences[6] == "batch: 2, was 1");
 }
 
 TEST_CASE("what is no earlier result is refused, and why is said") {

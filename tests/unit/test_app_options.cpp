@@ -8,6 +8,7 @@
 #include "support/catch.h"
 
 using namespace mnv2::app;
+using mnv2::Precision;
 using Arguments = std::vector<std::string>;
 
 namespace {
@@ -181,9 +182,17 @@ TEST_CASE("images at once: as many as threads, unless told, and one if there is 
   CHECK_THROWS_AS(at_once({"--batch", "0", "x"}), UsageError);
 }
 
-TEST_CASE("the precision is float32, and another an error that says so") {
-  CHECK(parse_options({"--precision", "float32", "x"}).precision == Precision::float32);
-  CHECK(usage_error({"--precision", "int8", "x"}) == "--precision: 'int8' is unknown, expected float32");
+TEST_CASE("the precision is one of four, of which fast is what is quickest here") {
+  const auto named = [](const std::string& word) {
+    return parse_options({"--precision", word, "x"}).precision;
+  };
+  CHECK(named("float32")->named == Precision::float32);
+  CHECK(named("bfloat16")->named == Precision::bfloat16);
+  CHECK(named("int8")->named == Precision::int8);
+  CHECK(named("fast")->named == std::nullopt);
+  CHECK(!parse_options({"x"}).precision);
+  CHECK(usage_error({"--precision", "int4", "x"}) ==
+        "--precision: 'int4' is unknown, expected float32, bfloat16, int8 or fast");
 }
 
 TEST_CASE("help shows examples before flags, and every flag") {

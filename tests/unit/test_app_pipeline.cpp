@@ -73,7 +73,8 @@ TEST_CASE("workers that run out of memory end the run with an exception, not the
   pipeline.threads = pipeline.images_at_once = 2;
   pipeline.log_failures = false;
   pipeline.classifier.pictures.max_pixels = 1;
-  const Engine engine = load_engine(plan.run.model, mnv2::best_isa(), pipeline.threads);
+  const Engine engine =
+      load_engine(plan.run.model, mnv2::best_isa(), mnv2::Precision::float32, pipeline.threads);
   is_test_thread = true;
   const auto output = folder / "records";
   int survived = 0, ended = 0;
@@ -109,7 +110,7 @@ TEST_CASE("an image's memory is free for others while the network runs") {
   const auto path = folder / "tiny.safetensors";
   mnv2::test::write_file(path, mnv2::test::serialize_model(mnv2::test::tiny_architecture(10)));
   const ModelPlan model{.search = {.flag = path.string()}};
-  Engine engine = load_engine(model, mnv2::best_isa(), 1);
+  Engine engine = load_engine(model, mnv2::best_isa(), mnv2::Precision::float32, 1);
   constexpr std::size_t kLabelBytes = 1234;  // nothing else is as long
   engine.labels.assign(10, std::string(kLabelBytes, 'x'));
 

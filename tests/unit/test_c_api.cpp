@@ -186,11 +186,31 @@ TEST_CASE("c api: predictions and embedding are those of the C++ API") {
   }
 }
 
+TEST_CASE("c api: precisions") {
+  const Fixture fixture;
+  const std::string quickest(precision_name(mnv2::fast_precision(mnv2::best_isa())));
+  for (const std::string asked : {"float32", "bfloat16", "int8", "fast"}) {
+    const mnv2_model_options options{.isa = nullptr,
+                                     .resize = 0,
+                                     .crop = 0,
+                                     .resize_form = nullptr,
+                                     .interpolation = nullptr,
+                                     .precision = asked.c_str()};
+    CHECK(mnv2_model_precision(fixture.load(&options).get()) == (asked == "fast" ? quickest : asked));
+  }
+  CHECK(std::string(mnv2_model_precision(fixture.load(nullptr).get())) == "float32");
+  CHECK(mnv2_model_precision(nullptr) == nullptr);
+}
+
 TEST_CASE("c api: options") {
   const Fixture fixture;
   const Pixels pixels(70, 80, 3);
-  const mnv2_model_options larger{
-      .isa = nullptr, .resize = 50, .crop = 45, .resize_form = nullptr, .interpolation = nullptr};
+  const mnv2_model_options larger{.isa = nullptr,
+                                  .resize = 50,
+                                  .crop = 45,
+                                  .resize_form = nullptr,
+                                  .interpolation = nullptr,
+                                  .precision = nullptr};
   const ModelHandle model = fixture.load(&larger);
   CHECK(mnv2_model_input_size(model.get()) == 45);
   CHECK(classify(make_session(model).get(), pixels.image(), 3, mnv2_model_embedding_size(model.get())) ==
@@ -288,24 +308,26 @@ TEST_CASE("c api: what cannot be loaded") {
   check_error(MNV2_FILE_UNREADABLE, dir + ": a directory, expected a regular file", load(dir.c_str()));
   const char* path = fixture.path.c_str();
   check_error(MNV2_INVALID_ARGUMENT, "preprocessing: resize is -1, expected 1 to 16384",
-              load(path, {nullptr, -1, 0, nullptr, nullptr}));
+              load(path, {nullptr, -1, 0, nullptr, nullptr, nullptr}));
   check_error(MNV2_INVALID_ARGUMENT,
               "resize form 'Fit' is unknown, expected crop, crop-floor, fit, squash, squash-half-pixel or "
               "squash-align-corners",
-              load(path, {nullptr, 0, 0, "Fit", nullptr}));
+              load(path, {nullptr, 0, 0, "Fit", nullptr, nullptr}));
   check_error(MNV2_INVALID_ARGUMENT,
               "interpolation '' is unknown, expected bilinear, bicubic, lanczos or nearest",
-              load(path, {nullptr, 0, 0, nullptr, ""}));
+              load(path, {nullptr, 0, 0, nullptr, "", nullptr}));
+  check_error(MNV2_INVALID_ARGUMENT, "precision 'half': unknown, expected one of float32, bfloat16, int8",
+              load(path, {nullptr, 0, 0, nullptr, nullptr, "half"}));
   check_error(MNV2_INVALID_ARGUMENT,
               "preprocessing: resize is 99, expected the crop's 32 for the form squash",
-              load(path, {nullptr, 99, 0, "squash", nullptr}));
+              load(path, {nullptr, 99, 0, "squash", nullptr, nullptr}));
   check_error(MNV2_INVALID_ARGUMENT, "preprocessing: crop is -1, expected 1 to 16384",
-              load(path, {nullptr, 0, -1, nullptr, nullptr}));
+              load(path, {nullptr, 0, -1, nullptr, nullptr, nullptr}));
   mnv2_error error;
-  CHECK(load(path, {nullptr, 0, 5000, nullptr, nullptr})(&error) ==
+  CHECK(load(path, {nullptr, 0, 5000, nullptr, nullptr, nullptr})(&error) ==
         MNV2_INVALID_ARGUMENT);  // of height and width, either
   CHECK(std::string(error.message).find(": 5000, expected 1 to 4096 pixels") != std::string::npos);
-  CHECK(load(path, {"sse9", 0, 0, nullptr, nullptr})(&error) == MNV2_UNSUPPORTED_ISA);
+  CHECK(load(path, {"sse9", 0, 0, nullptr, nullptr, nullptr})(&error) == MNV2_UNSUPPORTED_ISA);
   CHECK(std::string(error.message).find("instruction set 'sse9': unknown") == 0);
   mnv2::test::write_file(fixture.path, "no model");
   CHECK(load(path)(&error) == MNV2_INVALID_MODEL);

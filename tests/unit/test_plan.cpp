@@ -15,12 +15,14 @@ using namespace mnv2::test;
 namespace {
 
 /// The portable plan: its vectors have four floats on every machine.
-NetworkPlan plan_of(const Architecture& architecture, int h, int w) {
-  return make_plan(architecture, kernels::kernel_table(Isa::portable), h, w);
+NetworkPlan plan_of(const Architecture& architecture, int h, int w,
+                    Precision precision = Precision::float32) {
+  return make_plan(architecture, kernels::kernel_table(Isa::portable), h, w, precision);
 }
 
-std::string text_of(const Architecture& architecture, int h, int w, int threads) {
-  const NetworkPlan plan = plan_of(architecture, h, w);
+std::string text_of(const Architecture& architecture, int h, int w, int threads,
+                    Precision precision = Precision::float32) {
+  const NetworkPlan plan = plan_of(architecture, h, w, precision);
   return describe(plan, make_schedule(plan, threads));
 }
 
@@ -66,6 +68,26 @@ TEST_CASE("plan: without a head the last projection is the tail's, and there may
         "groups 0 planes 8x16x16 -> 8 -> 16x16x16+ chunks 1 stem f32*1 project f32*2 -> activation | 1 in 1\n"
         "hidden 1 activation 16x16x16+ -> 16 -> 16x8x8 -> next_activation | 2 in 2\n"
         "tail next_activation 16x8x8 f32*3 -> features 24 | 3 in 2\n");
+}
+
+TEST_CASE("plan: in lower precisions a small map is filtered whole, then projected, also by one thread") {
+  const Architecture architecture = make_architecture(8, {{1, 10, 1}, {6, 12, 2}, {6, 12, 1}}, 24, 6);
+  CHECK(stages_of(text_of(architecture, 60, 40, 1, Precision::int8)) ==
+        "bands 0 planes 8x30x20 -> 8 -> 10x30x20 rows 4 ring 6 stem f32*1 project int8*2 -> activation | "
+        "30 in 1\n"
+        "bands 1 activation 10x30x20 -> 60 -> 12x15x10 rows 4 ring 9 expand int8*8 project int8*2 -> "
+        "next_activation | 15 in 1\n"
+        "hidden 2 next_activation 12x15x10 -> 72 -> 12x15x10 expand int8*9 -> filtered | 9 in 1\n"
+        "project 2 filtered 12x15x10 -> 72 -> 12x15x10 project int8*2 + next_activation -> activation | "
+        "150 in 1\n"
+        "prepare head int8 activation -> prepared_head | 150 in 2\n"
+        "tail activation 12x15x10 int8*3 -> features 24 | 3 in 2\n"
+        "products features 24 int8*1 -> dense 6 | 1 in 1\n");
+  const std::string bf16 = stages_of(text_of(architecture, 60, 40, 2, Precision::bfloat16));
+  CHECK(bf16.starts_with("round input planes | 186 in 4\nbands 0 planes"));
+  CHECK(
+      bf16.find("hidden 2 next_activation 12x15x10 -> 72 -> 12x15x10 expand bf16*9 -> filtered | 9 in 4\n") !=
+      std::string::npos);
 }
 
 TEST_CASE("plan: hidden layers take turns with two buffers, and large ones are shared by panels") {

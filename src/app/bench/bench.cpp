@@ -24,6 +24,7 @@ BenchReport describe(const Engine& engine, const Bench& plan) {
   return {.version = MNV2_VERSION_STRING,
           .cpu = cpu_name(),
           .isa = std::string(isa_name(network.isa())),
+          .precision = std::string(precision_name(network.precision())),
           .affinity_cpus = plan.affinity_cpus,
           .quota_cpus = plan.quota_cpus,
           .model_path = network.model().path().string(),

@@ -85,6 +85,8 @@ BenchReport parse_report(const std::string& text) {
   report.version = fields.text("version");
   report.cpu = fields.text("cpu");
   report.isa = fields.text("isa");
+  // Earlier versions had one and did not say so.
+  report.precision = document.contains("precision") ? fields.text("precision") : "float32";
   report.affinity_cpus = fields.count("affinity_cpus");
   report.model_source = model.text("source");
   report.input_h = model.count("input_h");
@@ -142,6 +144,7 @@ Comparison compare(const BenchReport& now, const BenchReport& earlier, const std
   add_difference(differences, "CPUs that may be used", std::to_string(now.affinity_cpus),
                  std::to_string(earlier.affinity_cpus));
   add_difference(differences, "ISA", now.isa, earlier.isa);
+  add_difference(differences, "precision", now.precision, earlier.precision);
   add_difference(differences, "model", describe_model(now), describe_model(earlier));
   for (const RowReport& row : now.rows) {
     const auto found = std::find_if(earlier.rows.begin(), earlier.rows.end(),

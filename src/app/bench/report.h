@@ -83,6 +83,7 @@ struct BenchReport {
   std::string version;
   std::string cpu;  // the processor's name
   std::string isa;
+  std::string precision;
   int affinity_cpus = 1;
   std::optional<double> quota_cpus = {};  // of control groups
 

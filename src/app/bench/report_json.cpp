@@ -115,6 +115,7 @@ std::string report_to_json(const BenchReport& report, bool indented) {
   json["version"] = report.version;
   json["cpu"] = report.cpu;
   json["isa"] = report.isa;
+  json["precision"] = report.precision;
   json["affinity_cpus"] = report.affinity_cpus;
   json["quota_cpus"] = report.quota_cpus ? Json(to_float(*report.quota_cpus)) : Json();
   json["model"] = {{"path", report.model_path}, {"source", report.model_source},

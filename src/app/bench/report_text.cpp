@@ -4,6 +4,7 @@
 #include "app/base/log.h"
 #include "app/bench/report.h"
 #include "mnv2/isa.h"
+#include "mnv2/precision.h"
 
 namespace mnv2::app {
 namespace {
@@ -13,7 +14,7 @@ const char* plural(std::size_t count) { return count == 1 ? "" : "s"; }
 void append_heading(std::string& out, const BenchReport& report) {
   const RowReport& first = report.rows.front();
   out += format_text("mnv2-classify %s on %s\n", report.version.c_str(), report.cpu.c_str());
-  out += format_text("  ISA %s, ", report.isa.c_str());
+  out += format_text("  ISA %s, %s, ", report.isa.c_str(), report.precision.c_str());
   if (report.rows.size() == 1)
     out += format_text("%d thread%s; ", first.setting.threads,
                        plural(static_cast<std::size_t>(first.setting.threads)));
@@ -63,8 +64,8 @@ void append_stages(std::string& out, const BenchReport& report) {
   out += format_text("\n  %zu run%s after %zu to warm up", row.inference.count, plural(row.inference.count),
                      row.warmup_runs);
   if (report.images > 0) out += format_text(", over %zu image%s", report.images, plural(report.images));
-  out += format_text("\n  inference %.1f GFLOP/s, %.1f %% of the FMA peak (%.1f GFLOP/s a thread)\n",
-                     row.gflops, row.percent_of_peak, row.peak_gflops / row.setting.busy_threads());
+  out += format_text("\n  inference %.1f GFLOP/s, %.1f %% of the peak (%.1f GFLOP/s a thread)\n", row.gflops,
+                     row.percent_of_peak, row.peak_gflops / row.setting.busy_threads());
 }
 
 /// Several settings, a line each.
@@ -92,7 +93,8 @@ void append_sweep(std::string& out, const BenchReport& report) {
 
 /// Additions in place of multiplications may pass the peak of what they replace.
 void append_above_peak(std::string& out, const BenchReport& report) {
-  if (report.isa != isa_name(Isa::avx512_zen)) return;
+  if (report.isa != isa_name(Isa::avx512_zen) || report.precision != precision_name(Precision::float32))
+    return;
   out +=
       "  GFLOP/s and % peak count the network's multiply-adds. Up to a third of those\n"
       "  of a pointwise layer are replaced by additions, in units that are idle in the\n"

@@ -64,6 +64,7 @@ void ImageList::drop(const Input& input, const Record& record) {
 Workload::Workload(const Engine& engine, const ClassifierPlan& plan, const BenchSetting& setting,
                    ImageList* images)
     : isa_(engine.network().isa()),
+      precision_(engine.network().precision()),
       setting_(setting),
       images_(images),
       memory_(setting.images_at_once()),
@@ -122,8 +123,8 @@ double Workload::measure_peak_gflops() {
   crew_.run([&](int thread) {
     double& best = gflops[static_cast<std::size_t>(thread)];
     for (int i = 0; i < kSlices; ++i) {
-      const FmaPeak peak = measure_fma_peak(isa_, kSliceMs);
-      best = std::max(best, peak.flops / peak.seconds / 1e9);
+      const Peak peak = measure_peak(isa_, precision_, kSliceMs);
+      best = std::max(best, peak.operations / peak.seconds / 1e9);
     }
   });
   return std::accumulate(gflops.begin(), gflops.end(), 0.0);

@@ -76,6 +76,7 @@ class Workload {
   std::optional<Timings> run_image(std::size_t worker);
 
   Isa isa_;
+  Precision precision_;
   BenchSetting setting_;
   ImageList* images_;
   ImageMemory memory_;

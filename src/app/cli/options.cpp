@@ -192,8 +192,14 @@ void add_flags(CLI::App& app, Options& options) {
                      "exact: every pixel; fast: JPEGs of a camera's size at 1/2, 1/4 or 1/8 of it");
   app.add_option("--isa", options.isa, "instruction set (the best here); also $MNV2_ISA")
       ->type_name(isa_words());
-  add_choice<Precision>(app, "--precision", options.precision, choices_of(kPrecisions, precision_name),
-                        "the network's arithmetic");
+  std::vector<std::pair<std::string, PrecisionChoice>> precisions;
+  for (const Precision precision : kPrecisions)
+    precisions.emplace_back(precision_name(precision), PrecisionChoice{precision});
+  precisions.emplace_back("fast", PrecisionChoice{std::nullopt});
+  add_choice<PrecisionChoice>(app, "--precision", options.precision, precisions,
+                              "what the products are made of (float32); fast: the quickest here");
+  app.add_flag("--fast", options.fast, "--decode fast --precision fast: nearly the same answers sooner")
+      ->disable_flag_override();
 
   app.option_defaults()->group("Modes");
   app.add_flag("--list-models", options.list_models,

@@ -11,6 +11,7 @@
 #include "app/base/log.h"
 #include "app/cli/help.h"
 #include "app/results/place_file.h"
+#include "mnv2/precision.h"
 #include "mnv2/preprocess.h"
 
 namespace mnv2::app {
@@ -20,14 +21,9 @@ enum class Format { json, jsonl, csv, text };
 enum class When { automatic, always, never };
 
 /// The arithmetic of the network.
-enum class Precision { float32 };
-
-/// All of them.
-inline constexpr std::array kPrecisions{Precision::float32};
-
-constexpr std::string_view precision_name(Precision precision) noexcept {
-  return precision == Precision::float32 ? "float32" : "";
-}
+struct PrecisionChoice {
+  std::optional<Precision> named = Precision::float32;  // nothing: the quickest here
+};
 
 /// How JPEGs are decoded.
 enum class Decode {
@@ -63,12 +59,13 @@ struct Options {
   PreprocessingChanges preprocessing;
   bool no_exif = false;
   std::int64_t max_pixels = 178'956'970;  // as Pillow
-  Decode decode = Decode::exact;
+  std::optional<Decode> decode = {};
 
   std::vector<int> threads;  // empty: by the machine; several only for --bench
   std::vector<int> batch;    // empty: by the threads, for --bench 1; several only for --bench
   std::optional<std::string> isa;
-  Precision precision = Precision::float32;
+  std::optional<PrecisionChoice> precision = {};
+  bool fast = false;  // --decode fast --precision fast, but for what is named
 
   bool summary = false;
   bool list_models = false;

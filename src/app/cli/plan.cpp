@@ -17,6 +17,10 @@
 namespace mnv2::app {
 namespace {
 
+Decode choose_decode(const Options& options) {
+  return options.decode.value_or(options.fast ? Decode::fast : Decode::exact);
+}
+
 /// A person gets one image as an indented object; programs get one line, so that `wc -l`, `grep` and every
 /// reader of JSON Lines work on the result of one image as on that of many.
 Layout choose_layout(const Options& options, bool single_image, bool on_terminal) {
@@ -146,7 +150,7 @@ constexpr int kEvalTopK = 5;
 ClassifierPlan plan_classifier(const Options& options) {
   ClassifierPlan plan{.pictures = {.apply_exif = !options.no_exif,
                                    .max_pixels = options.max_pixels,
-                                   .fast = options.decode == Decode::fast},
+                                   .fast = choose_decode(options) == Decode::fast},
                       .min_prob = options.min_prob,
                       .timings = options.bench || options.verbosity == Verbosity::verbose,
                       .byte_order_mark = options.byte_order_mark};
@@ -182,6 +186,12 @@ Isa choose_isa(const Options& options, const Environment& environment) {
   }
 }
 
+Precision choose_precision(const Options& options, Isa isa) {
+  const PrecisionChoice choice =
+      options.precision.value_or(options.fast ? PrecisionChoice{std::nullopt} : PrecisionChoice{});
+  return choice.named ? *choice.named : fast_precision(isa);
+}
+
 Plan make_plan(const Options& options, const Environment& environment) {
   // The order of the checks is that of the messages where several flags are wrong.
   InputPlan inputs = plan_inputs(options, environment);
@@ -198,6 +208,7 @@ Plan make_plan(const Options& options, const Environment& environment) {
                            ? default_threads(environment.affinity_cpus, environment.quota_cpus)
                            : options.threads.front(),
             .mode = {}};
+  plan.precision = choose_precision(options, plan.isa);
   if (!options.bench) check_no_bench(options);
   if (options.list_models) {
     plan.mode = ListModels{.search = model.search, .layout = layout, .output = outputs.output};
@@ -241,7 +252,7 @@ Plan make_plan(const Options& options, const Environment& environment) {
   }
   std::optional<std::string> early_image;
   // How small --decode fast may decode it only the model tells.
-  if (single_image && plan.threads > 1 && options.decode == Decode::exact &&
+  if (single_image && plan.threads > 1 && choose_decode(options) == Decode::exact &&
       !is_pipe(run.inputs.named.paths.front()))
     early_image = run.inputs.named.paths.front();
   plan.mode = Classify{.run = std::move(run), .early_image = std::move(early_image)};

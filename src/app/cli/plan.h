@@ -13,6 +13,7 @@
 #include "app/pipeline/run_plan.h"
 #include "app/summary/summary.h"
 #include "mnv2/isa.h"
+#include "mnv2/precision.h"
 
 namespace mnv2::app {
 
@@ -33,6 +34,7 @@ Environment this_environment();
 /// A mode has what it needs and nothing of the others.
 struct Plan {
   Isa isa = Isa::portable;
+  Precision precision = Precision::float32;
   int threads = 1;
   std::variant<Classify, Evaluate, Bench, Summarize, ListModels> mode;
 };
@@ -40,6 +42,9 @@ struct Plan {
 /// The instruction set of --isa, else $MNV2_ISA, else the best of this machine.
 /// @throws UsageError
 Isa choose_isa(const Options& options, const Environment& environment);
+
+/// The precision of --precision or --fast with the kernels of `isa`.
+Precision choose_precision(const Options& options, Isa isa);
 
 /// @throws UsageError
 Plan make_plan(const Options& options, const Environment& environment);

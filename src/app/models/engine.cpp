@@ -20,7 +20,7 @@ Preprocessing choose_preprocessing(const Model& model, const ModelPlan& plan) {
   }
 }
 
-Engine load_engine(const ModelPlan& plan, Isa isa, int threads) {
+Engine load_engine(const ModelPlan& plan, Isa isa, Precision precision, int threads) {
   const std::string path = find_model(plan.search);
   if (stands_in(plan.search, path)) {
     log_warning(
@@ -49,7 +49,8 @@ Engine load_engine(const ModelPlan& plan, Isa isa, int threads) {
 
   const Preprocessing preprocessing = choose_preprocessing(model, plan);
   stopwatch.lap_ms();
-  LoadedModel loaded(model, {.isa = isa, .preprocessing = preprocessing, .pack_threads = threads});
+  LoadedModel loaded(
+      model, {.isa = isa, .precision = precision, .preprocessing = preprocessing, .pack_threads = threads});
   const double pack_ms = stopwatch.lap_ms();
   if (preprocessing.crop > preprocessing.resize) {
     log_warning("the crop of " + std::to_string(preprocessing.crop) +

@@ -47,6 +47,6 @@ Preprocessing choose_preprocessing(const Model& model, const ModelPlan& plan);
 /// Finds and loads the model of `plan`.
 /// @param threads how many pack its weights.
 /// @throws ModelNotFound, ForeignModel, UsageError for its labels file, Error
-Engine load_engine(const ModelPlan& plan, Isa isa, int threads);
+Engine load_engine(const ModelPlan& plan, Isa isa, Precision precision, int threads);
 
 }  // namespace mnv2::app

@@ -154,7 +154,7 @@ class Runner {
  private:
   int load(const ModelPlan& model) {
     return with_model([&] {
-      engine_.emplace(load_engine(model, plan_.isa, plan_.threads));
+      engine_.emplace(load_engine(model, plan_.isa, plan_.precision, plan_.threads));
       return kExitOk;
     });
   }
@@ -222,7 +222,8 @@ int print(const std::string& text, Output& output, OutputFile* file) {
 }
 
 int run_plan(const Plan& plan, Output& output) {
-  log_info("instruction set " + std::string(isa_name(plan.isa)) + ", " + std::to_string(plan.threads) +
+  log_info("instruction set " + std::string(isa_name(plan.isa)) + ", precision " +
+           std::string(precision_name(plan.precision)) + ", " + std::to_string(plan.threads) +
            (plan.threads == 1 ? " thread" : " threads"));
   return std::visit(Runner(plan, output), plan.mode);
 }

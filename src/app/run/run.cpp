@@ -32,11 +32,14 @@ void occupy_standard_descriptors() {
   }
 }
 
-std::string version_text(Isa chosen) {
+std::string version_text(Isa chosen, Precision precision) {
   std::string compiled;
   for (const Isa isa : compiled_isas()) compiled.append(compiled.empty() ? "" : ", ").append(isa_name(isa));
   return "mnv2-classify " MNV2_VERSION_STRING "\ninstruction sets: " + compiled +
-         "; chosen: " + std::string(isa_name(chosen)) + "\nimage decoder: " + image::decoder_version() + "\n";
+         "; chosen: " + std::string(isa_name(chosen)) +
+         "\nprecision: " + std::string(precision_name(precision)) +
+         "; fast: " + std::string(precision_name(fast_precision(chosen))) +
+         "\nimage decoder: " + image::decoder_version() + "\n";
 }
 
 }  // namespace
@@ -51,7 +54,10 @@ int run(int argc, char** argv) {
     set_color(options.color);
     if (options.help) return print(*options.help, output);
     const Environment environment = this_environment();
-    if (options.version) return print(version_text(choose_isa(options, environment)), output);
+    if (options.version) {
+      const Isa isa = choose_isa(options, environment);
+      return print(version_text(isa, choose_precision(options, isa)), output);
+    }
     return run_plan(make_plan(options, environment), output);
   } catch (const UsageError& e) {
     log_error(e.what());

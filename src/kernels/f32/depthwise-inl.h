@@ -12,7 +12,8 @@ using mnv2::kernels::kMaxDepthwiseRows;
 /// Sweeps R output rows of stride S from left to right. A column of the input is loaded once and multiplied
 /// at once into all outputs whose window it is in; up to three columns of outputs are under way and take
 /// turns in `acc`. The sum over the nine taps runs column by column.
-template <int R, int S>
+/// F multiplies and adds.
+template <int R, int S, typename F>
 class DepthwiseSweep {
  public:
   MNV2_INLINE explicit DepthwiseSweep(const DepthwiseArgs& a)
@@ -78,9 +79,9 @@ class DepthwiseSweep {
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r) {
         const Vec v = value[r * S + ky];
-        if (w.third != nullptr) w.third[r] = fma(v, weight_[ky * 3 + 2], w.third[r]);
-        if (w.second != nullptr) w.second[r] = fma(v, weight_[ky * 3 + 1], w.second[r]);
-        if (w.first != nullptr) w.first[r] = fma(v, weight_[ky * 3], ky == 0 ? bias_ : w.first[r]);
+        if (w.third != nullptr) w.third[r] = F::fma(v, weight_[ky * 3 + 2], w.third[r]);
+        if (w.second != nullptr) w.second[r] = F::fma(v, weight_[ky * 3 + 1], w.second[r]);
+        if (w.first != nullptr) w.first[r] = F::fma(v, weight_[ky * 3], ky == 0 ? bias_ : w.first[r]);
       }
     }
   }
@@ -99,17 +100,21 @@ class DepthwiseSweep {
   std::ptrdiff_t row_stride_;
 };
 
-template <int R, int S>
+template <int R, int S, typename F>
 void depthwise_rows(const DepthwiseArgs& a) noexcept {
-  DepthwiseSweep<R, S>(a).run(a.out_w);
+  DepthwiseSweep<R, S, F>(a).run(a.out_w);
 }
 
-void depthwise(const DepthwiseArgs& a) noexcept {
+template <typename F>
+void depthwise_by(const DepthwiseArgs& a) noexcept {
   using Rows = void (*)(const DepthwiseArgs&) noexcept;
   static constexpr Rows kRows[2][kMaxDepthwiseRows] = {
-      {depthwise_rows<1, 1>, depthwise_rows<2, 1>, depthwise_rows<3, 1>, depthwise_rows<4, 1>},
-      {depthwise_rows<1, 2>, depthwise_rows<2, 2>, depthwise_rows<3, 2>, depthwise_rows<4, 2>}};
+      {depthwise_rows<1, 1, F>, depthwise_rows<2, 1, F>, depthwise_rows<3, 1, F>, depthwise_rows<4, 1, F>},
+      {depthwise_rows<1, 2, F>, depthwise_rows<2, 2, F>, depthwise_rows<3, 2, F>, depthwise_rows<4, 2, F>}};
   kRows[a.stride - 1][a.out_rows - 1](a);
 }
+
+void depthwise(const DepthwiseArgs& a) noexcept { depthwise_by<AnyFma>(a); }
+void depthwise_fused(const DepthwiseArgs& a) noexcept { depthwise_by<FusedFma>(a); }
 
 }  // namespace

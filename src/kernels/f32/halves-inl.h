@@ -83,16 +83,19 @@ void pack_f32_halves(const PackArgs& a) noexcept { mnv2::kernels::pack_halves(a,
 /// would multiply a quarter (or half) for nothing. The sum over the even channels and the one over the odd are added up,
 /// then what the sum begins with is added: so a cut over the pixels keeps every bit, one over the channels does not.
 constexpr mnv2::kernels::PanelFormat kF32HalvesFormat{.name = "f32-halves",
+                                                      .precision = mnv2::Precision::float32,
                                                       .needs = {},
                                                       .input = mnv2::kernels::Element::f32,
                                                       .weight = mnv2::kernels::Element::f32,
                                                       .halves = 1u << 1 | 1u << 3,
                                                       .min_in_c = 1,
                                                       .cancels = false,
-                                                      .scratch_bytes = 0,
+                                                      .prepares = false,
+                                                      .prepared_bytes = prepared_bytes_none,
                                                       .weights_bytes = weights_bytes_f32_halves,
                                                       .pack = pack_f32_halves,
                                                       .prepare = prepare_nothing,
-                                                      .multiply = multiply_f32_halves};
+                                                      .multiply = multiply_f32_halves,
+                                                      .peak = fma_peak};
 
 }  // namespace

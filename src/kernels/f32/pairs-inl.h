@@ -64,13 +64,13 @@ struct PairTiles {
     start_tile(a, pixel, acc);
 #pragma GCC unroll 14
     for (int m = 0; m < M; ++m) {
-      const Vec products = Vec::set(floats(a.prepared)[pixel + m]);
+      const Vec products = Vec::set(floats(a.prepared.data)[a.prepared.first + pixel + m]);
 #pragma GCC unroll 2
       for (int n = 0; n < 2; ++n) acc[m][n] = sub(acc[m][n], products);
     }
     const LastChannels last = multiply_pairs(first_channel(a, pixel), a.input_block_stride / kFloatBytes,
                                              floats(a.weights), a.in_c, prefetch, acc);
-    finish_pixels<0, group_pixels(M, 2)>(a, pixel, last, acc);
+    finish_pixels<0, group_pixels(M, 2), AsTheyAre>(a, pixel, last, acc);
   }
 };
 
@@ -107,7 +107,7 @@ MNV2_INLINE void pair_products_of_vector(const PrepareArgs& a, const Load& load,
 
 /// prepared[p] = sum over the pairs of input[p][c] * input[p][c + 1].
 void prepare_f32_pairs(const PrepareArgs& a) noexcept {
-  float* const output = floats(a.prepared);
+  float* const output = floats(a.prepared) + a.first;
   int pixel = 0;
   for (; pixel + V <= a.pixels; pixel += V) {
     const float* x = floats(a.input) + std::ptrdiff_t{pixel} * V;
@@ -129,6 +129,10 @@ void prepare_f32_pairs(const PrepareArgs& a) noexcept {
   for (int p = 0; p < rest; ++p) output[pixel + p] = last[p];
 }
 
+std::size_t prepared_bytes_f32_pairs(int, int pixels) noexcept {
+  return static_cast<std::size_t>(pixels) * kFloatBytes;
+}
+
 void pack_f32_pairs(const PackArgs& a) noexcept {
   mnv2::kernels::pack_panel(a, V);
   mnv2::kernels::subtract_pair_products(floats(a.weights), a.in_c, 2 * V, V, a.first_bias);
@@ -139,16 +143,19 @@ void pack_f32_pairs(const PackArgs& a) noexcept {
 /// of the channels, and the last bits differ from kF32Format's. A cut over the pixels keeps every bit, one over the
 /// channels does not. Shorter sums than min_in_c gain less than the products of the input cost.
 constexpr mnv2::kernels::PanelFormat kF32PairsFormat{.name = "f32-pairs",
+                                                     .precision = mnv2::Precision::float32,
                                                      .needs = {},
                                                      .input = mnv2::kernels::Element::f32,
                                                      .weight = mnv2::kernels::Element::f32,
                                                      .halves = 1u << 4,
                                                      .min_in_c = 24,
                                                      .cancels = true,
-                                                     .scratch_bytes = kFloatBytes,
+                                                     .prepares = true,
+                                                     .prepared_bytes = prepared_bytes_f32_pairs,
                                                      .weights_bytes = weights_bytes_f32,
                                                      .pack = pack_f32_pairs,
                                                      .prepare = prepare_f32_pairs,
-                                                     .multiply = multiply_f32_pairs};
+                                                     .multiply = multiply_f32_pairs,
+                                                     .peak = fma_peak};
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <utility>  // std::integer_sequence: types only, nothing inline
 
 #include "kernels/contracts.h"
+#include "kernels/f32/fma_peak-inl.h"
 #include "kernels/f32/tile-inl.h"
 #include "kernels/packing.h"
 
@@ -146,8 +147,26 @@ MNV2_INLINE LastChannels multiply_channels(const float* x, std::ptrdiff_t block_
   return {x, w, in_c - 4 * fours_of(in_c)};
 }
 
+/// What is done with finished values before they are stored: nothing.
+struct AsTheyAre {
+  template <int kFirst, int kEnd, int M, int N>
+  MNV2_INLINE static void finish(const mnv2::kernels::Epilogue&, Vec (&)[M][N]) {}
+};
+
+/// Rounded to bfloat16, where the epilogue asks for it.
+struct RoundedIfAsked {
+  template <int kFirst, int kEnd, int M, int N>
+  MNV2_INLINE static void finish(const mnv2::kernels::Epilogue& e, Vec (&acc)[M][N]) {
+    if (!e.rounds_to_bf16) return;
+#pragma GCC unroll 28
+    for (int m = kFirst; m < kEnd; ++m)
+#pragma GCC unroll 8
+      for (int n = 0; n < N; ++n) acc[m][n] = round_to_bf16(acc[m][n]);
+  }
+};
+
 /// The way of pixels [kFirst, kEnd) of a tile to memory.
-template <int kFirst, int kEnd, int M, int N>
+template <int kFirst, int kEnd, typename Ending = AsTheyAre, int M, int N>
 MNV2_INLINE void store_pixels(const MatmulArgs& a, int pixel, Vec (&acc)[M][N]) {
   if (const mnv2::kernels::Epilogue* const e = a.epilogue; e != nullptr) {
     if (!is_linear(e->clamp_min, e->clamp_max)) {
@@ -163,6 +182,7 @@ MNV2_INLINE void store_pixels(const MatmulArgs& a, int pixel, Vec (&acc)[M][N]) 
           .template for_each<kFirst, kEnd>([&](const std::byte* p, int m, int n) __attribute__((
               always_inline)) { acc[m][n] = add(acc[m][n], load(p)); });
     }
+    Ending::template finish<kFirst, kEnd>(*e, acc);
   }
   TilePixels<M, N, std::byte>(a.output, pixel)
       .template for_each<kFirst, kEnd>([&](std::byte * p, int m, int n)
@@ -170,12 +190,12 @@ MNV2_INLINE void store_pixels(const MatmulArgs& a, int pixel, Vec (&acc)[M][N]) 
 }
 
 /// Pixels [kFirst, kEnd) of a tile from their last channels to memory, then the pixels after them.
-template <int kFirst, int kEnd, int M, int N>
+template <int kFirst, int kEnd, typename Ending, int M, int N>
 MNV2_INLINE void finish_pixels(const MatmulArgs& a, int pixel, const LastChannels& last, Vec (&acc)[M][N]) {
   last.template multiply<kFirst, kEnd>(acc);
-  store_pixels<kFirst, kEnd>(a, pixel, acc);
+  store_pixels<kFirst, kEnd, Ending>(a, pixel, acc);
   if constexpr (kEnd < M)
-    finish_pixels<kEnd, (2 * kEnd - kFirst < M ? 2 * kEnd - kFirst : M)>(a, pixel, last, acc);
+    finish_pixels<kEnd, (2 * kEnd - kFirst < M ? 2 * kEnd - kFirst : M), Ending>(a, pixel, last, acc);
 }
 
 /// Stores that may stand in a row. Stores that wait for their values block the multiply-adds of the next tile:
@@ -216,24 +236,24 @@ MNV2_INLINE const float* first_channel(const MatmulArgs& a, int pixel) {
   return floats(a.input) + std::ptrdiff_t{pixel} * V;
 }
 
-template <int M, int N>
+template <int M, int N, typename Ending>
 MNV2_INLINE void pointwise_tile(const MatmulArgs& a, int pixel, Prefetch prefetch) {
   Vec acc[M][N];
   start_tile(a, pixel, acc);
   const LastChannels last = multiply_channels(first_channel(a, pixel), a.input_block_stride / kFloatBytes,
                                               floats(a.weights), a.in_c, prefetch, acc);
-  finish_pixels<0, group_pixels(M, N)>(a, pixel, last, acc);
+  finish_pixels<0, group_pixels(M, N), Ending>(a, pixel, last, acc);
 }
 
 /// Tiles of N output vectors: what a panel needs to know of them.
-template <int N>
+template <int N, typename Ending = AsTheyAre>
 struct VectorTiles {
   static constexpr int kMaxPixels = max_tile_pixels(N);
   /// How often a tile fetches ahead.
   static int fetches(int in_c) { return fours_of(in_c); }
   template <int M>
   MNV2_INLINE static void run(const MatmulArgs& a, int pixel, Prefetch prefetch) {
-    pointwise_tile<M, N>(a, pixel, prefetch);
+    pointwise_tile<M, N, Ending>(a, pixel, prefetch);
   }
 };
 
@@ -292,22 +312,26 @@ void pack_f32(const PackArgs& a) noexcept { mnv2::kernels::pack_panel(a, V); }
 
 /// Where `multiply` needs to know no more of the pixels than their values.
 void prepare_nothing(const PrepareArgs&) noexcept {}
+std::size_t prepared_bytes_none(int, int) noexcept { return 0; }
 
 /// weights: [in_c][vectors * V]. For each output the terms are added in the order of the channels, one fused
 /// multiply-add each, whatever tile it falls into: so a sum may be cut into several calls, over the channels or over the
 /// pixels, and keeps every bit.
 constexpr mnv2::kernels::PanelFormat kF32Format{.name = "f32",
+                                                .precision = mnv2::Precision::float32,
                                                 .needs = {},
                                                 .input = mnv2::kernels::Element::f32,
                                                 .weight = mnv2::kernels::Element::f32,
                                                 .halves = 1u << 2 | 1u << 4,
                                                 .min_in_c = 1,
                                                 .cancels = false,
-                                                .scratch_bytes = 0,
+                                                .prepares = false,
+                                                .prepared_bytes = prepared_bytes_none,
                                                 .weights_bytes = weights_bytes_f32,
                                                 .pack = pack_f32,
                                                 .prepare = prepare_nothing,
-                                                .multiply = multiply_f32};
+                                                .multiply = multiply_f32,
+                                                .peak = fma_peak};
 
 void linear(const LinearArgs& a) noexcept {
   Vec acc[1][kLinearVectors];

@@ -15,6 +15,25 @@ MNV2_INLINE float* floats(std::byte* p) { return reinterpret_cast<float*>(p); }
 MNV2_INLINE Vec load(const std::byte* p) { return Vec::load(floats(p)); }
 MNV2_INLINE void store(Vec x, std::byte* p) { x.store(floats(p)); }
 
+/// A multiply-add as the instruction set has it.
+struct AnyFma {
+  MNV2_INLINE static Vec fma(Vec a, Vec b, Vec c) { return ::fma(a, b, c); }
+};
+
+/// One that rounds once, so that all instruction sets have the same bits. Where AnyFma does, it is AnyFma.
+struct RoundedOnceFma {
+  MNV2_INLINE static Vec fma(Vec a, Vec b, Vec c) { return fused_fma(a, b, c); }
+};
+template <bool kFused>
+struct ChooseFma {
+  using Type = RoundedOnceFma;
+};
+template <>
+struct ChooseFma<true> {
+  using Type = AnyFma;
+};
+using FusedFma = ChooseFma<Vec::kFuses>::Type;
+
 /// Pixels of a tile of `vectors` output vectors, so that accumulators, weights and factors fit the registers.
 constexpr int max_tile_pixels(int vectors) { return Vec::kAccumulators / vectors; }
 

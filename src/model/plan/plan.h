@@ -52,10 +52,13 @@ struct BlockPlan {
   int first_layer = 0;  // of the block's in Architecture::layers()
   RowSource source = RowSource::expand;
   TensorPlan input;  // with RowSource::stem: the stem's output, which is not stored
+  bool input_is_signed = true;
   TensorPlan output = {};
   // the whole hidden tensor after the depthwise convolution, where threads share it
   TensorPlan filtered = {};
   int hidden_vectors = 0;
+  // Vectors of hidden channels that are produced before they are filtered: what the ring has room for.
+  int ring_vectors = 0;
   bool banded = false;
   bool projected = true;   // false: the output is the filtered hidden tensor
   int band_rows = 0;       // output rows of a band; the whole map when not banded
@@ -73,6 +76,8 @@ struct BlockPlan {
 
   int stride() const { return block->depthwise.stride; }
   int groups() const { return second_group > 0 ? 2 : 1; }
+  // The depthwise convolution reads what the expansion or the stem clamped last, or the block before this one.
+  bool filtered_is_signed() const { return block->depthwise.clamp.min < 0; }
   std::ptrdiff_t ring_row_bytes() const { return std::ptrdiff_t{input.w + 2} * input.block_bytes; }
   std::ptrdiff_t ring_block_bytes() const { return ring_rows * ring_row_bytes(); }
   // Layers in Architecture::layers(), whose order is stem, blocks, head, classifier.
@@ -103,8 +108,9 @@ struct TailStep {
 /// whose logits are added up in the end: the cut depends on the network alone, so the sums do not depend on the threads.
 struct TailPlan {
   TensorPlan input;
+  bool input_is_signed = true;
   const Layer* head = nullptr;  // or the last block's projection; null: the last block's output is pooled
-  const Layer* classifier = nullptr;  // null: no logits, the pooled features are all
+  const Layer* classifier = nullptr;  // null: the pooled features are all that comes of this
   // the format that wants the input's pixels prepared, or null
   const kernels::PanelFormat* prepare = nullptr;
   int features = 0;          // that the pooling gives: the embedding
@@ -117,11 +123,13 @@ struct TailPlan {
   int logits = 0;                   // padded to panels
 };
 
-/// A fully connected layer after the tail's.
+/// A fully connected layer after the tail's; in other precisions than float32 all of them are.
 struct DensePlan {
   const Layer* layer = nullptr;
-  int index = 0;            // in Architecture::layers()
-  int panels = 0;           // of kLinearVectors vectors of outputs
+  int index = 0;         // in Architecture::layers()
+  Panels products = {};  // in other precisions than float32: a pointwise convolution of one pixel
+  bool input_is_signed = true;
+  int panels = 0;           // in float32: of kLinearVectors vectors of outputs
   int outputs = 0;          // padded to panels
   std::size_t weights = 0;  // offset in the arena of [panels][in_c][kLinearVectors * V] floats, bytes
   std::size_t bias = 0;     // offset in the arena of [outputs] floats, bytes
@@ -129,6 +137,7 @@ struct DensePlan {
 
 struct NetworkPlan {
   const kernels::KernelTable* kernels = nullptr;
+  Precision precision = Precision::float32;
   int input_h = 0;
   int input_w = 0;
   std::ptrdiff_t input_row_stride = 0;    // of the padded input planes, floats
@@ -145,12 +154,15 @@ struct NetworkPlan {
   int layers = 0;  // of the network
 
   int lanes() const { return kernels->lanes(); }
+  /// Depthwise convolutions read what was rounded to bfloat16, and so does the stem.
+  bool rounds_to_bf16() const { return precision == Precision::bfloat16; }
 };
 
 /// @param pairing what choose_pairing says, for formats that cancel; or empty.
 /// @throws Error{invalid_argument} when the network is too large for 32-bit pixel offsets at this input size, or its
 /// tables for check_memory.
 NetworkPlan make_plan(const Architecture& architecture, const kernels::KernelTable& kernels, int input_h,
-                      int input_w, const NetworkPairing& pairing = {});
+                      int input_w, Precision precision = Precision::float32,
+                      const NetworkPairing& pairing = {});
 
 }  // namespace mnv2

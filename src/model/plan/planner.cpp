@@ -44,12 +44,13 @@ class ArenaLayout {
 class Planner {
  public:
   Planner(const Architecture& architecture, const kernels::KernelTable& kernels, int input_h, int input_w,
-          const NetworkPairing& pairing)
+          Precision precision, const NetworkPairing& pairing)
       : architecture_(architecture),
         lanes_(kernels.lanes()),
         block_bytes_(kernels.block_bytes),
         pairing_(pairing) {
     plan_.kernels = &kernels;
+    plan_.precision = precision;
     plan_.input_h = input_h;
     plan_.input_w = input_w;
   }
@@ -60,6 +61,7 @@ class Planner {
     const bool fuse_stem = reads_rows(0) && !blocks.front().residual;
     plan_stem(fuse_stem, reads_rows(0) && !fuse_stem);
     TensorPlan current = plan_.stem.output;
+    Clamp clamp = architecture_.stem.clamp;  // of what `current` holds
     for (std::size_t i = 0; i < blocks.size(); ++i) {
       const RowSource source = blocks[i].expand      ? RowSource::expand
                                : i == 0 && fuse_stem ? RowSource::stem
@@ -67,10 +69,16 @@ class Planner {
       current =
           plan_block(blocks[i], source, i < pairing_.blocks.size() ? pairing_.blocks[i] : BlockPairing{},
                      std::move(current), reads_rows(i + 1), i + 1 == blocks.size());
+      plan_.blocks.back().input_is_signed = clamp.min < 0;
+      // A sum with the input is as likely to be negative as the input.
+      const Clamp& projected =
+          plan_.blocks.back().projected ? blocks[i].project.clamp : blocks[i].depthwise.clamp;
+      if (!blocks[i].residual || clamp.min >= 0) clamp = projected;
     }
     append_second_stream();
-    plan_tail(std::move(current));
-    for (std::size_t i = 1; i < architecture_.dense.size(); ++i) plan_dense(architecture_.dense[i]);
+    plan_tail(std::move(current), clamp.min < 0);
+    for (std::size_t i = plan_.tail.classifier != nullptr ? 1 : 0; i < architecture_.dense.size(); ++i)
+      plan_dense(architecture_.dense[i]);
     plan_.arena_bytes = streams_[0].size();
     return std::move(plan_);
   }
@@ -92,7 +100,7 @@ class Planner {
           plan_.stem.taps.push_back(
               static_cast<std::int32_t>(plane * plan_.input_plane_stride + y * plan_.input_row_stride + x));
     count(stem, plan_.stem.output, std::int64_t{9} * stem.in_c);
-    if (!fused) plan_.stem.panels = take_panels({.out_c = stem.out_c, .in_c = stem.in_c * 9});
+    if (!fused) plan_.stem.panels = take_stem_panels(stem.out_c);
   }
 
   TensorPlan plan_block(const Block& block, RowSource source, const BlockPairing& pairing, TensorPlan input,
@@ -133,6 +141,12 @@ class Planner {
   /// Cuts the hidden channels into chunks, even in size and of whole panels, and places their weights.
   void plan_chunks(BlockPlan& b) {
     const int panels = divide_up(b.hidden_vectors, kMaxPanelVectors);
+    if (plan_.precision != Precision::float32) {
+      // The range of a pixel is that of all its hidden channels: they are filtered first, whole, then projected.
+      b.chunks.push_back(plan_chunk(b, 0, b.hidden_vectors));
+      b.ring_vectors = b.banded ? b.hidden_vectors : std::min(kMaxPanelVectors, b.hidden_vectors);
+      return;
+    }
     const int chunk_channels = b.source == RowSource::input ? kFilterChunkChannels : kChunkChannels;
     const int panels_per_chunk = std::max(1, chunk_channels / (lanes_ * kMaxPanelVectors));
     int chunks = b.banded ? 1 : divide_up(panels, panels_per_chunk);
@@ -145,6 +159,7 @@ class Planner {
       const int first = panels * i / chunks * kMaxPanelVectors;
       const int end = std::min(panels * (i + 1) / chunks * kMaxPanelVectors, b.hidden_vectors);
       b.chunks.push_back(plan_chunk(b, first, end - first));
+      b.ring_vectors = std::max(b.ring_vectors, end - first);
     }
     stream_ = &streams_[0];
     // Not every panel takes a format that cancels, and scales are for those that do.
@@ -165,18 +180,20 @@ class Planner {
     ChunkPlan chunk{.first_vector = first_vector, .vectors = vectors};
     chunk.channels = std::min(vectors * lanes_, hidden_c - first_vector * lanes_);
     if (b.source == RowSource::expand)
-      chunk.produce = take_panels(
-          {.out_c = chunk.channels, .in_c = b.block->expand->in_c, .cancelling = b.pairing.expand},
-          first_vector);
+      chunk.produce = take_panels({.precision = plan_.precision,
+                                   .out_c = chunk.channels,
+                                   .in_c = b.block->expand->in_c,
+                                   .cancelling = b.pairing.expand},
+                                  first_vector);
     else if (b.source == RowSource::stem)
-      chunk.produce =
-          take_panels({.out_c = chunk.channels, .in_c = architecture_.stem.in_c * 9}, first_vector);
+      chunk.produce = take_stem_panels(chunk.channels, first_vector);
     chunk.depthwise = stream_->take(std::size_t(vectors) * 10 * block_bytes_);
     if (b.projected)
-      chunk.project = take_panels({.out_c = b.output.c,
+      chunk.project = take_panels({.precision = plan_.precision,
+                                   .out_c = b.output.c,
                                    .in_c = chunk.channels,
                                    .cancelling = b.pairing.project,
-                                   .half_vectors = true});
+                                   .half_vectors = plan_.precision == Precision::float32});
     return chunk;
   }
 
@@ -199,8 +216,9 @@ class Planner {
     }
   }
 
-  void plan_tail(TensorPlan input) {
+  void plan_tail(TensorPlan input, bool input_is_signed) {
     TailPlan& tail = plan_.tail;
+    tail.input_is_signed = input_is_signed;
     tail.input = std::move(input);
     tail.features = architecture_.embedding_size();
     if (architecture_.head) {
@@ -210,18 +228,24 @@ class Planner {
       tail.head = &architecture_.blocks.back().project;
     }
     tail.pooled_layer = plan_.layers - 1;
-    if (!architecture_.dense.empty()) plan_classifier(architecture_.dense.front());
+    // The range of the features is known when all of them are: then all fully connected layers follow.
+    if (!architecture_.dense.empty() && plan_.precision == Precision::float32)
+      plan_classifier(architecture_.dense.front());
+    features_are_signed_ = tail.head != nullptr ? tail.head->clamp.min < 0 : input_is_signed;
 
-    std::vector<kernels::PanelCut> cuts = kernels::cut_panels(
-        plan_.kernels->formats, lanes_,
-        {.out_c = tail.features, .in_c = tail.input.c, .cancelling = pairing_.head, .cpu = cpu_});
+    std::vector<kernels::PanelCut> cuts = kernels::cut_panels(plan_.kernels->formats, lanes_,
+                                                              {.precision = plan_.precision,
+                                                               .out_c = tail.features,
+                                                               .in_c = tail.input.c,
+                                                               .cancelling = pairing_.head,
+                                                               .cpu = cpu_});
     for (const kernels::PanelCut& cut : cuts) {
       TailStep step{.head = tail.head != nullptr ? take_panel(cut, tail.input.c) : Panel{cut}};
       step.channels = std::min(cut.vectors() * lanes_, tail.features - cut.first_vector * lanes_);
       step.classifier = stream_->take(sizeof(float) * tail.logits * step.channels);
       step.end = stream_->size();
       tail.steps.push_back(step);
-      if (tail.head != nullptr && cut.format->scratch_bytes > 0) tail.prepare = cut.format;
+      if (tail.head != nullptr && cut.format->prepares) tail.prepare = cut.format;
     }
     tail.groups = std::min(kTailGroups, static_cast<int>(tail.steps.size()));
   }
@@ -240,6 +264,13 @@ class Planner {
   void plan_dense(const Layer& layer) {
     DensePlan dense{.layer = &layer, .index = plan_.layers++};
     plan_.multiply_adds += std::int64_t{layer.in_c} * layer.out_c;
+    dense.input_is_signed = std::exchange(features_are_signed_, layer.clamp.min < 0);
+    if (plan_.precision != Precision::float32) {
+      dense.products = take_panels({.precision = plan_.precision, .out_c = layer.out_c, .in_c = layer.in_c});
+      dense.outputs = round_up(layer.out_c, kMaxPanelVectors * lanes_);
+      plan_.dense.push_back(dense);
+      return;
+    }
     dense.panels = divide_up(layer.out_c, kLinearVectors * lanes_);
     dense.outputs = dense.panels * kLinearVectors * lanes_;
     dense.weights = stream_->take(sizeof(float) * dense.outputs * layer.in_c);
@@ -252,6 +283,12 @@ class Planner {
     panel.weights = stream_->take(cut.format->weights_bytes(in_c, cut.halves));
     panel.bias = stream_->take(std::size_t(cut.vectors()) * block_bytes_);
     return panel;
+  }
+
+  /// Of some outputs of the stem, whose own kernel takes float32 in every precision.
+  Panels take_stem_panels(int out_c, int first_vector = 0) {
+    return take_panels({.precision = Precision::float32, .out_c = out_c, .in_c = architecture_.stem.in_c * 9},
+                       first_vector);
   }
 
   /// @param first_vector where the outputs stand in the whole layer.
@@ -275,6 +312,7 @@ class Planner {
   int lanes_;
   int block_bytes_;
   const NetworkPairing& pairing_;
+  bool features_are_signed_ = true;  // what the next fully connected layer reads
   CpuFeatures cpu_ = cpu_features();
   NetworkPlan plan_;
   ArenaLayout streams_[2];              // of the arena: all but the second groups' weights, and these
@@ -285,13 +323,13 @@ class Planner {
 
 const kernels::PanelFormat* preparing_format(const Panels& panels) {
   for (const Panel& panel : panels)
-    if (panel.format->scratch_bytes > 0) return panel.format;
+    if (panel.format->prepares) return panel.format;
   return nullptr;
 }
 
 NetworkPlan make_plan(const Architecture& architecture, const kernels::KernelTable& kernels, int input_h,
-                      int input_w, const NetworkPairing& pairing) {
-  return Planner(architecture, kernels, input_h, input_w, pairing).make();
+                      int input_w, Precision precision, const NetworkPairing& pairing) {
+  return Planner(architecture, kernels, input_h, input_w, precision, pairing).make();
 }
 
 }  // namespace mnv2

@@ -16,6 +16,7 @@ class Scheduler {
 
   Schedule make() {
     need(BufferId::planes, 3 * plan_.input_plane_stride * sizeof(float));
+    if (plan_.rounds_to_bf16()) add(RoundInputStage{}, 3 * (plan_.input_h + 2));
     if (!plan_.stem.panels.empty()) {
       add(StemStage{next_}, plan_.stem.output.h);
       advance(plan_.stem.output);
@@ -43,13 +44,17 @@ class Scheduler {
       return;
     }
     if (b.groups() > 1) need(BufferId::sums, b.groups() * sums_bytes(b));
-    if (threads_ <= b.groups()) {
+    if (threads_ <= b.groups() && plan_.precision == Precision::float32) {
       add(GroupsStage{&b, current_, next_}, b.groups(), threads_);
       if (b.groups() > 1) add(MergeStage{&b, current_, next_}, b.output.pixels());
       return;
     }
     need(BufferId::filtered, b.filtered.bytes());
-    add(HiddenStage{&b, current_, BufferId::filtered}, panels);
+    // One thread prepares the input once.
+    if (threads_ == 1)
+      add(HiddenStage{&b, current_, BufferId::filtered}, panels, 1);
+    else
+      add(HiddenStage{&b, current_, BufferId::filtered}, panels);
     add(ProjectStage{&b, current_, BufferId::filtered, next_}, b.output.pixels(), threads_);
   }
 
@@ -61,17 +66,25 @@ class Scheduler {
     need(BufferId::features, sizeof(float) * round_up(tail.features, plan_.lanes()));
     need(BufferId::logits, sizeof(float) * tail.groups * tail.logits);
     if (tail.prepare != nullptr) {
-      need(BufferId::prepared_head, std::size_t(pixels) * tail.prepare->scratch_bytes);
+      need(BufferId::prepared_head, tail.prepare->prepared_bytes(tail.input.c, pixels));
       add(PrepareHeadStage{current_}, pixels);
     }
     add(TailStage{current_}, tail.groups);
-    if (tail.classifier != nullptr) add(LogitsStage{}, 1);
+    if (tail.classifier != nullptr)
+      add(LogitsStage{}, 1);
+    else
+      schedule_.outputs = BufferId::features;
   }
 
   void add_dense(const DensePlan& dense) {
     const BufferId output = schedule_.outputs == BufferId::dense ? BufferId::next_dense : BufferId::dense;
     need(output, sizeof(float) * dense.outputs);
-    add(DenseStage{&dense, schedule_.outputs, output}, dense.panels);
+    if (dense.products.empty()) {
+      add(DenseStage{&dense, schedule_.outputs, output}, dense.panels);
+    } else {
+      need_prepared(BufferId::prepared_input, dense.products, dense.layer->in_c, 1);
+      add(ProductsStage{&dense, schedule_.outputs, output}, static_cast<int>(dense.products.size()));
+    }
     schedule_.outputs = output;
   }
 
@@ -79,18 +92,18 @@ class Scheduler {
     int most_vectors = 0;
     for (const ChunkPlan& chunk : b.chunks) {
       most_vectors = std::max(most_vectors, chunk.vectors);
-      need_prepared(BufferId::prepared_input, chunk.produce, b.ring_rows * b.input.w);
-      need_prepared(BufferId::prepared_filtered, chunk.project, b.band_rows * b.output.w);
+      need_prepared(BufferId::prepared_input, chunk.produce, b.input.c, b.ring_rows * b.input.w);
+      need_prepared(BufferId::prepared_filtered, chunk.project, chunk.channels, b.band_rows * b.output.w);
     }
     need(BufferId::zero_row, b.ring_row_bytes());
-    need(BufferId::rows, most_vectors * b.ring_block_bytes());
+    need(BufferId::rows, b.ring_vectors * b.ring_block_bytes());
     need(BufferId::filtered_rows,
          std::size_t(most_vectors) * b.band_rows * b.output.w * b.output.block_bytes);
   }
 
-  void need_prepared(BufferId id, const Panels& panels, int pixels) {
+  void need_prepared(BufferId id, const Panels& panels, int in_c, int pixels) {
     if (const kernels::PanelFormat* const format = preparing_format(panels))
-      need(id, std::size_t(pixels) * format->scratch_bytes);
+      need(id, format->prepared_bytes(in_c, pixels));
   }
 
   static std::size_t sums_bytes(const BlockPlan& b) {

@@ -10,6 +10,9 @@
 
 namespace mnv2 {
 
+/// Rounds the input planes to bfloat16, in place. By rows of all planes, with their borders.
+struct RoundInputStage {};
+
 /// The stem on its own, where block 0 cannot take it in. By output rows.
 struct StemStage {
   BufferId output;
@@ -66,8 +69,14 @@ struct DenseStage {
   BufferId input, output;
 };
 
-using Stage = std::variant<StemStage, BandsStage, GroupsStage, HiddenStage, ProjectStage, MergeStage,
-                           PrepareHeadStage, TailStage, LogitsStage, DenseStage>;
+/// The same in other precisions than float32, where it is a pointwise convolution of one pixel. By panels.
+struct ProductsStage {
+  const DensePlan* dense;
+  BufferId input, output;
+};
+
+using Stage = std::variant<RoundInputStage, StemStage, BandsStage, GroupsStage, HiddenStage, ProjectStage,
+                           MergeStage, PrepareHeadStage, TailStage, LogitsStage, DenseStage, ProductsStage>;
 
 /// Half-open interval of work.
 struct Range {

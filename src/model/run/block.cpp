@@ -38,18 +38,23 @@ void run_stem_row(const RunContext& context, const Panel& panel, int y, std::byt
   const Layer& stem = *plan.stem.layer;
   const float* const planes = context.floats(BufferId::planes);
   if (panel.first_vector == 0) prefetch_stem_rows(plan, planes, y + 2);
-  context.kernels().stem({.input = planes + y * stem.stride * plan.input_row_stride,
-                          .tap_offsets = plan.stem.taps.data(),
-                          .weights = context.weights(panel.weights),
-                          .bias = context.weights(panel.bias),
-                          .output = output,
-                          .output_block_stride = output_block_stride,
-                          .taps = static_cast<int>(plan.stem.taps.size()),
-                          .out_w = plan.stem.output.w,
-                          .stride = stem.stride,
-                          .vectors = panel.vectors(),
-                          .clamp_min = stem.clamp.min,
-                          .clamp_max = stem.clamp.max});
+  const kernels::StemArgs args{.input = planes + y * stem.stride * plan.input_row_stride,
+                               .tap_offsets = plan.stem.taps.data(),
+                               .weights = context.weights(panel.weights),
+                               .bias = context.weights(panel.bias),
+                               .output = output,
+                               .output_block_stride = output_block_stride,
+                               .taps = static_cast<int>(plan.stem.taps.size()),
+                               .out_w = plan.stem.output.w,
+                               .stride = stem.stride,
+                               .vectors = panel.vectors(),
+                               .clamp_min = stem.clamp.min,
+                               .clamp_max = stem.clamp.max,
+                               .rounds_to_bf16 = plan.rounds_to_bf16()};
+  if (plan.precision == Precision::int8)
+    context.kernels().stem_fused(args);
+  else
+    context.kernels().stem(args);
 }
 
 void zero_columns(std::byte* data, int blocks, std::ptrdiff_t block_stride, int rows, int w,
@@ -76,20 +81,21 @@ BlockRun::BlockRun(const RunContext& context, const BlockPlan& b, BufferId input
 
 void BlockRun::zero_produced_columns() const {
   if (b_.source == RowSource::input) return;
-  int vectors = 0;
-  for (const ChunkPlan& chunk : b_.chunks) vectors = std::max(vectors, chunk.vectors);
-  zero_columns(buffer(BufferId::rows), vectors, b_.ring_block_bytes(), b_.ring_rows, b_.input.w,
+  zero_columns(buffer(BufferId::rows), b_.ring_vectors, b_.ring_block_bytes(), b_.ring_rows, b_.input.w,
                b_.input.block_bytes);
 }
 
-void BlockRun::prepare(const Panels& panels, BufferId prepared, Pixels pixels, int in_c, int count) const {
+void BlockRun::prepare(const Panels& panels, BufferId prepared, Pixels pixels, int in_c, int count,
+                       bool is_signed) const {
   const kernels::PanelFormat* const format = preparing_format(panels);
   if (format == nullptr || count <= 0) return;
   format->prepare({.input = pixels.data,
                    .input_block_stride = pixels.block_stride,
                    .prepared = buffer(prepared),
+                   .run_pixels = count,
                    .in_c = in_c,
-                   .pixels = count});
+                   .pixels = count,
+                   .is_signed = is_signed});
 }
 
 void BlockRun::multiply(const Panel& panel, MatmulArgs args) const {
@@ -103,7 +109,7 @@ void BlockRun::multiply(const Panel& panel, MatmulArgs args) const {
 /// to come. Two groups are two streams that share the distance: one thread alone reads both in turns.
 void BlockRun::fetch_weights(const Panel& panel, int in_c, MatmulArgs& args) const {
   args.prefetch = context_.arena + panel.weights + kPrefetchDistance / b_.groups();
-  args.prefetch_bytes = std::ptrdiff_t{panel.vectors()} * in_c * b_.input.block_bytes;
+  args.prefetch_bytes = static_cast<std::ptrdiff_t>(panel.format->weights_bytes(in_c, panel.halves));
 }
 
 /// By bands the same few weights come again and again, but the input's rows are new: while a panel is
@@ -124,7 +130,7 @@ void BlockRun::prepare_input(Range rows) const {
     if (preparing_format(chunk.produce) == nullptr) continue;
     prepare(chunk.produce, BufferId::prepared_input,
             {input_ + rows.begin * b_.input.row_stride, b_.input.block_stride}, b_.input.c,
-            rows.size() * b_.input.w);
+            rows.size() * b_.input.w, b_.input_is_signed);
     return;
   }
 }
@@ -142,15 +148,17 @@ void BlockRun::produce(const Panel& panel, Range rows, std::byte* ring) const {
     const int run = std::min(rows.end - y, b_.ring_rows - slot);  // until the ring wraps
     const Clamp& clamp = b_.block->expand->clamp;
     const float scale = b_.pairing.hidden_scale;
-    const Epilogue epilogue{.clamp_min = clamp.min * scale, .clamp_max = clamp.max * scale};
+    const Epilogue epilogue{.clamp_min = clamp.min * scale,
+                            .clamp_max = clamp.max * scale,
+                            .rounds_to_bf16 = context_.plan.rounds_to_bf16()};
     MatmulArgs args{.input = input_ + y * b_.input.row_stride,
                     .input_block_stride = b_.input.block_stride,
                     .output = {to, b_.ring_block_bytes(), b_.ring_offsets.data()},
                     .epilogue = &epilogue,
                     .in_c = b_.input.c,
                     .pixels = run * b_.input.w,
-                    .prepared = buffer(BufferId::prepared_input) +
-                                std::ptrdiff_t{y - rows.begin} * b_.input.w * panel.format->scratch_bytes};
+                    .prepared = {buffer(BufferId::prepared_input), rows.size() * b_.input.w,
+                                 (y - rows.begin) * b_.input.w}};
     if (b_.banded)
       fetch_rows(panel, {y, y + run}, args);
     else
@@ -181,7 +189,10 @@ void BlockRun::filter(const ChunkPlan& chunk, Range vectors, Range rows, const s
         args.rows[i] = input_row(v, y * layer.stride - b_.rows_before + i, ring) + first_column;
       args.output = output;
       output += args.out_rows * args.output_row_stride;
-      context_.kernels().depthwise(args);
+      if (context_.plan.precision == Precision::int8)
+        context_.kernels().depthwise_fused(args);
+      else
+        context_.kernels().depthwise(args);
     }
   }
 }
@@ -196,6 +207,8 @@ const std::byte* BlockRun::input_row(int vector, int y, const std::byte* ring) c
 Epilogue BlockRun::epilogue(int block, int first_pixel) const {
   const Clamp& clamp = b_.block->project.clamp;
   Epilogue epilogue{.clamp_min = clamp.min, .clamp_max = clamp.max};
+  // Padded columns are there for the next block's depthwise convolution, which reads this.
+  epilogue.rounds_to_bf16 = context_.plan.rounds_to_bf16() && b_.output.padded_columns;
   if (b_.block->residual) epilogue.residual = view_of(b_.input, input_, block, first_pixel);
   return epilogue;
 }
@@ -211,7 +224,8 @@ void BlockRun::project(int index, Range pixels, Pixels filtered, std::byte* outp
   const int group = !whole && index >= b_.second_group ? 1 : 0;
   const bool first = index == chunks_of(group).begin;
   const std::ptrdiff_t first_pixel = std::ptrdiff_t{pixels.begin} * b_.output.block_bytes;
-  prepare(chunk.project, BufferId::prepared_filtered, filtered, chunk.channels, pixels.size());
+  prepare(chunk.project, BufferId::prepared_filtered, filtered, chunk.channels, pixels.size(),
+          b_.filtered_is_signed());
   for (const Panel& panel : chunk.project) {
     const Epilogue finish = epilogue(panel.first_vector, pixels.begin);
     MatmulArgs args{.input = filtered.data,
@@ -221,7 +235,7 @@ void BlockRun::project(int index, Range pixels, Pixels filtered, std::byte* outp
                                           : Start::zero,
                     .in_c = chunk.channels,
                     .pixels = pixels.size(),
-                    .prepared = buffer(BufferId::prepared_filtered)};
+                    .prepared = {buffer(BufferId::prepared_filtered), pixels.size()}};
     if (whole) {
       args.output = view_of(b_.output, output, panel.first_vector, pixels.begin);
       args.epilogue = &finish;

@@ -59,7 +59,8 @@ class BlockRun {
     return std::ptrdiff_t{b_.output.pixels()} * b_.output.block_bytes;
   }
   const std::byte* input_row(int vector, int y, const std::byte* ring) const;
-  void prepare(const Panels& panels, BufferId prepared, Pixels pixels, int in_c, int count) const;
+  void prepare(const Panels& panels, BufferId prepared, Pixels pixels, int in_c, int count,
+               bool is_signed) const;
   void fetch_rows(const Panel& panel, Range rows, kernels::MatmulArgs& args) const;
   void fetch_weights(const Panel& panel, int in_c, kernels::MatmulArgs& args) const;
   void multiply(const Panel& panel, kernels::MatmulArgs args) const;

@@ -64,9 +64,10 @@ struct Network::Impl {
 
   Impl(const Model& m, const NetworkOptions& options) : model(m) {
     const kernels::KernelTable& kernels = kernels::kernel_table(options.isa.value_or(best_isa()));
-    plan = make_plan(
-        model.architecture(), kernels, checked_size(options.input_h, m.preprocessing().crop, "input height"),
-        checked_size(options.input_w, m.preprocessing().crop, "input width"), pairing_for(m, kernels));
+    plan = make_plan(model.architecture(), kernels,
+                     checked_size(options.input_h, m.preprocessing().crop, "input height"),
+                     checked_size(options.input_w, m.preprocessing().crop, "input width"), options.precision,
+                     options.precision == Precision::float32 ? pairing_for(m, kernels) : NetworkPairing{});
     make_schedule(plan, 1);  // refuses what takes too much memory before the arena is there
     arena = Buffer(plan.arena_bytes);
     const auto pool = make_pool(std::clamp(options.pack_threads, 1, kMaxPackThreads));
@@ -113,6 +114,7 @@ Network& Network::operator=(Network&&) noexcept = default;
 
 const Model& Network::model() const { return impl_->model; }
 Isa Network::isa() const { return impl_->plan.kernels->isa; }
+Precision Network::precision() const { return impl_->plan.precision; }
 int Network::input_h() const { return impl_->plan.input_h; }
 int Network::input_w() const { return impl_->plan.input_w; }
 int Network::num_outputs() const { return impl_->model.architecture().num_outputs(); }

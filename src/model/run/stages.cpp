@@ -11,6 +11,13 @@ class StageRun {
   StageRun(const RunContext& context, Range units, int thread)
       : context_(context), units_(units), thread_(thread) {}
 
+  void operator()(const RoundInputStage&) const {
+    const NetworkPlan& plan = context_.plan;
+    const LayerTimer timer(context_, thread_, 0);
+    context_.kernels().round_to_bf16(context_.floats(BufferId::planes) + units_.begin * plan.input_row_stride,
+                                     units_.size() * plan.input_row_stride);
+  }
+
   void operator()(const StemStage& stage) const {
     const TensorPlan& out = context_.plan.stem.output;
     const LayerTimer timer(context_, thread_, 0);
@@ -119,20 +126,22 @@ class StageRun {
     tail.prepare->prepare(
         {.input = context_.buffer(stage.input) + std::ptrdiff_t{units_.begin} * tail.input.block_bytes,
          .input_block_stride = tail.input.block_stride,
-         .prepared = context_.buffer(BufferId::prepared_head) +
-                     std::ptrdiff_t{units_.begin} * tail.prepare->scratch_bytes,
+         .prepared = context_.buffer(BufferId::prepared_head),
+         .run_pixels = tail.input.pixels(),
+         .first = units_.begin,
          .in_c = tail.input.c,
-         .pixels = units_.size()});
+         .pixels = units_.size(),
+         .is_signed = tail.input_is_signed});
   }
 
   void operator()(const TailStage& stage) const {
     const TailPlan& tail = context_.plan.tail;
     for (int group = units_.begin; group < units_.end; ++group) {
       float* const logits = context_.floats(BufferId::logits) + std::ptrdiff_t{group} * tail.logits;
-      if (group == 0)
-        std::copy_n(context_.weights(tail.classifier_bias), tail.logits, logits);
-      else
+      if (group > 0)
         std::fill_n(logits, tail.logits, 0.0f);
+      else if (tail.classifier != nullptr)
+        std::copy_n(context_.weights(tail.classifier_bias), tail.logits, logits);
       const Range steps = split(static_cast<int>(tail.steps.size()), tail.groups, group);
       for (int i = steps.begin; i < steps.end; ++i) {
         pool_features(tail.steps[i], context_.buffer(stage.input));
@@ -167,6 +176,35 @@ class StageRun {
     }
   }
 
+  void operator()(const ProductsStage& stage) const {
+    const DensePlan& dense = *stage.dense;
+    const LayerTimer timer(context_, thread_, dense.index);
+    const int in_c = dense.layer->in_c;
+    const std::ptrdiff_t block = context_.kernels().block_bytes;
+    const kernels::Epilogue epilogue{.clamp_min = dense.layer->clamp.min,
+                                     .clamp_max = dense.layer->clamp.max};
+    std::byte* const prepared = context_.buffer(BufferId::prepared_input, thread_);
+    preparing_format(dense.products)
+        ->prepare({.input = context_.buffer(stage.input),
+                   .input_block_stride = block,
+                   .prepared = prepared,
+                   .run_pixels = 1,
+                   .in_c = in_c,
+                   .pixels = 1,
+                   .is_signed = dense.input_is_signed});
+    for (int i = units_.begin; i < units_.end; ++i) {
+      const Panel& panel = dense.products[i];
+      panel.format->multiply({.weights = context_.arena + panel.weights,
+                              .bias = context_.weights(panel.bias),
+                              .output = {context_.buffer(stage.output) + panel.first_vector * block, block},
+                              .epilogue = &epilogue,
+                              .in_c = in_c,
+                              .pixels = 1,
+                              .vectors = panel.vectors(),
+                              .prepared = {prepared, 1}});
+    }
+  }
+
  private:
   /// One panel of the head: its map, the widest of the network, is never stored.
   /// @return the panel's map [vectors][pixels]
@@ -189,7 +227,7 @@ class StageRun {
          // This step's part of the classifier and the next step's panel.
          .prefetch = context_.arena + panel.weights + panel.format->weights_bytes(in.c, panel.halves),
          .prefetch_bytes = static_cast<std::ptrdiff_t>(step.end - panel.weights),
-         .prepared = context_.buffer(BufferId::prepared_head)});
+         .prepared = {context_.buffer(BufferId::prepared_head), in.pixels()}});
     return map;
   }
 
