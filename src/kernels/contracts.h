@@ -89,8 +89,8 @@ struct KernelTable {
   /// The same with multiply-adds that round once on every instruction set.
   void (*depthwise_fused)(const DepthwiseArgs&) noexcept;
   void (*stem_fused)(const StemArgs&) noexcept;
-  /// Rounds `count` floats to bfloat16, in place.
-  void (*round_to_bf16)(float* values, std::ptrdiff_t count) noexcept;
+  /// The bfloat16s that are nearest to `count` floats, halves to even, as floats; output may be the input.
+  void (*round_to_bf16)(const float* input, float* output, std::ptrdiff_t count) noexcept;
 
   /// sum[l] = sum over p ascending of input[p][l], for one channel block: input f32 [pixels][V], sum [V].
   void (*sum_pixels)(const std::byte* input, int pixels, float* sum) noexcept;

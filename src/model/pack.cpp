@@ -51,7 +51,7 @@ class Packer {
     pack(*plan_.stem.layer, panels);
     if (!plan_.rounds_to_bf16()) return;
     for (const Panel& panel : panels)
-      plan_.kernels->round_to_bf16(floats(panel.weights),
+      plan_.kernels->round_to_bf16(floats(panel.weights), floats(panel.weights),
                                    std::ptrdiff_t{27} * panel.vectors() * plan_.lanes());
   }
 

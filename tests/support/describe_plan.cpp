@@ -12,7 +12,9 @@ class Writer {
  public:
   Writer(const NetworkPlan& plan, std::ostream& out) : plan_(plan), out_(out) {}
 
-  void operator()(const RoundInputStage&) { out_ << "round input " << buffer_name(BufferId::planes); }
+  void operator()(const RoundInputStage& s) {
+    out_ << "round " << buffer_name(s.input) << " -> " << buffer_name(s.output);
+  }
   void operator()(const StemStage& s) {
     out_ << "stem " << shape(plan_.stem.output) << panels(plan_.stem.panels) << " -> "
          << buffer_name(s.output);

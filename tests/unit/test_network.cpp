@@ -97,6 +97,8 @@ void check_precision(const Model& model, const std::vector<float>& image, int h,
     CHECK(agrees(single.logits, expected.logits, tolerance_of(precision)));
     CHECK(agrees(single.embedding, expected.embedding, tolerance_of(precision)));
     CHECK(run(network, one, image) == single);  // nothing is left over from the first run
+    CHECK(std::equal(image.begin(), image.begin() + w,
+                     one.input().data));  // forward() does not change its input
     for (const int threads : {2, 3, 4, 5, 7}) {
       INFO("threads " << threads);
       Workspace several(network, threads);

@@ -84,7 +84,7 @@ TEST_CASE("plan: in lower precisions a small map is filtered whole, then project
         "tail activation 12x15x10 int8*3 -> features 24 | 3 in 2\n"
         "products features 24 int8*1 -> dense 6 | 1 in 1\n");
   const std::string bf16 = stages_of(text_of(architecture, 60, 40, 2, Precision::bfloat16));
-  CHECK(bf16.starts_with("round input planes | 186 in 4\nbands 0 planes"));
+  CHECK(bf16.starts_with("round planes -> rounded_planes | 186 in 4\nbands 0 planes"));
   CHECK(
       bf16.find("hidden 2 next_activation 12x15x10 -> 72 -> 12x15x10 expand bf16*9 -> filtered | 9 in 4\n") !=
       std::string::npos);

@@ -21,13 +21,13 @@ void prepare_bf16(const PrepareArgs& a) noexcept {
             to + std::ptrdiff_t{p} * kBlockBytes);
 }
 
-void round_floats_to_bf16(float* values, std::ptrdiff_t count) noexcept {
+void round_floats_to_bf16(const float* input, float* output, std::ptrdiff_t count) noexcept {
   std::ptrdiff_t i = 0;
-  for (; i + V <= count; i += V) round_to_bf16(Vec::load(values + i)).store(values + i);
+  for (; i + V <= count; i += V) round_to_bf16(Vec::load(input + i)).store(output + i);
   for (; i < count; ++i) {
-    float lanes[V] = {values[i]};
+    float lanes[V] = {input[i]};
     round_to_bf16(Vec::load(lanes)).store(lanes);
-    values[i] = lanes[0];
+    output[i] = lanes[0];
   }
 }
 

@@ -11,10 +11,11 @@ namespace mnv2 {
 
 const char* buffer_name(BufferId id) {
   static constexpr const char* kNames[kBuffers] = {
-      "planes",        "activation",     "next_activation",   "filtered",
-      "sums",          "prepared_head",  "zero_row",          "features",
-      "logits",        "dense",          "next_dense",        "rows",
-      "filtered_rows", "prepared_input", "prepared_filtered", "head_panel"};
+      "planes",    "rounded_planes", "activation",     "next_activation",
+      "filtered",  "sums",           "prepared_head",  "zero_row",
+      "features",  "logits",         "dense",          "next_dense",
+      "rows",      "filtered_rows",  "prepared_input", "prepared_filtered",
+      "head_panel"};
   return kNames[static_cast<int>(id)];
 }
 

@@ -10,8 +10,9 @@ struct NetworkPlan;
 
 enum class BufferId {
   // Of an image.
-  planes,      // the padded input planes, with a border of zeros
-  activation,  // inputs and outputs of blocks, in turn with the next
+  planes,          // the padded input planes, with a border of zeros
+  rounded_planes,  // the same in bfloat16's precision
+  activation,      // inputs and outputs of blocks, in turn with the next
   next_activation,
   filtered,       // a whole hidden tensor after its filters, where threads share a block by chunks
   sums,           // raw sums of a projection: of each of two groups

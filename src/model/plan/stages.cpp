@@ -16,7 +16,10 @@ class Scheduler {
 
   Schedule make() {
     need(BufferId::planes, 3 * plan_.input_plane_stride * sizeof(float));
-    if (plan_.rounds_to_bf16()) add(RoundInputStage{}, 3 * (plan_.input_h + 2));
+    if (plan_.rounds_to_bf16()) {
+      need(BufferId::rounded_planes, 3 * plan_.input_plane_stride * sizeof(float));
+      add(RoundInputStage{BufferId::planes, BufferId::rounded_planes}, 3 * (plan_.input_h + 2));
+    }
     if (!plan_.stem.panels.empty()) {
       add(StemStage{next_}, plan_.stem.output.h);
       advance(plan_.stem.output);

@@ -10,8 +10,10 @@
 
 namespace mnv2 {
 
-/// Rounds the input planes to bfloat16, in place. By rows of all planes, with their borders.
-struct RoundInputStage {};
+/// Rounds the input planes to bfloat16. By rows of all planes, with their borders.
+struct RoundInputStage {
+  BufferId input, output;
+};
 
 /// The stem on its own, where block 0 cannot take it in. By output rows.
 struct StemStage {

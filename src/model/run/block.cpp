@@ -36,7 +36,8 @@ void run_stem_row(const RunContext& context, const Panel& panel, int y, std::byt
                   std::ptrdiff_t output_block_stride) {
   const NetworkPlan& plan = context.plan;
   const Layer& stem = *plan.stem.layer;
-  const float* const planes = context.floats(BufferId::planes);
+  const float* const planes =
+      context.floats(plan.rounds_to_bf16() ? BufferId::rounded_planes : BufferId::planes);
   if (panel.first_vector == 0) prefetch_stem_rows(plan, planes, y + 2);
   const kernels::StemArgs args{.input = planes + y * stem.stride * plan.input_row_stride,
                                .tap_offsets = plan.stem.taps.data(),

@@ -11,10 +11,12 @@ class StageRun {
   StageRun(const RunContext& context, Range units, int thread)
       : context_(context), units_(units), thread_(thread) {}
 
-  void operator()(const RoundInputStage&) const {
+  void operator()(const RoundInputStage& stage) const {
     const NetworkPlan& plan = context_.plan;
     const LayerTimer timer(context_, thread_, 0);
-    context_.kernels().round_to_bf16(context_.floats(BufferId::planes) + units_.begin * plan.input_row_stride,
+    const std::ptrdiff_t first = units_.begin * plan.input_row_stride;
+    context_.kernels().round_to_bf16(context_.floats(stage.input) + first,
+                                     context_.floats(stage.output) + first,
                                      units_.size() * plan.input_row_stride);
   }
 
