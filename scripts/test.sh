@@ -10,7 +10,7 @@ Usage: scripts/test.sh [CTEST OPTION...]
 
 Installs what is missing (apt) and runs through ctest:
   build/       Release: all tests
-  build-asan/  AddressSanitizer and UndefinedBehaviorSanitizer: all tests but the long ones of labels scripts and sweep
+  build-asan/  AddressSanitizer and UndefinedBehaviorSanitizer: all tests but those of labels long, scripts and sweep
   build-tsan/  ThreadSanitizer: the tests of label threads
   build-fuzz/  libFuzzer of the newest clang there is on what reads untrusted bytes (label fuzz), some seconds each
 The options go to each run of ctest, e.g. scripts/test.sh -R kernels. In the end, what each run closed with is repeated.
@@ -59,7 +59,7 @@ main() {
   configure "$root/build-asan" "${common[@]}" -DMNV2_SANITIZE=address,undefined
   build "$root/build-asan"
   say "Running the tests under AddressSanitizer and UndefinedBehaviorSanitizer"
-  run_tests "ASan and UBSan" "$root/build-asan" --label-exclude '^(scripts|sweep)$' "${found[@]}" "$@"
+  run_tests "ASan and UBSan" "$root/build-asan" --label-exclude '^(long|scripts|sweep)$' "${found[@]}" "$@"
 
   say "Building with ThreadSanitizer in build-tsan/"
   configure "$root/build-tsan" "${common[@]}" -DMNV2_SANITIZE=thread
