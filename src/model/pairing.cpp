@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <span>
+#include <vector>
 
 namespace mnv2 {
 namespace {
@@ -57,11 +59,21 @@ float power_of_two(double scale) {
   return std::abs(exponent) <= kMaxExponent ? std::ldexp(1.0f, static_cast<int>(exponent)) : 1.0f;
 }
 
+/// Whether every activation has an upper bound. What is foretold of others may be far off after some layers, and what
+/// cancels with it.
+bool is_bounded(const Architecture& architecture) {
+  const std::vector<const Layer*> layers = architecture.layers();
+  return std::all_of(layers.begin(), layers.end(), [](const Layer* layer) {
+    return layer->clamp.is_linear() || layer->clamp.max < std::numeric_limits<float>::infinity();
+  });
+}
+
 }  // namespace
 
 NetworkPairing choose_pairing(const Model& model, const NetworkStatistics& statistics) {
   const Architecture& architecture = model.architecture();
   NetworkPairing pairing{.blocks = std::vector<BlockPairing>(architecture.blocks.size())};
+  if (!is_bounded(architecture)) return pairing;
   if (architecture.head) pairing.head = terms_of(model, *architecture.head, statistics.head).fit_for_pairs(1);
   for (std::size_t i = 0; i < architecture.blocks.size(); ++i) {
     const Block& block = architecture.blocks[i];

@@ -22,7 +22,7 @@ struct NetworkPairing {
   bool head = false;
 };
 
-/// The layers of `model` for sums in pairs, and the scales that keep their rounding as small as a plain sum's: what
+/// The layers of `model` for sums in pairs, none where an activation has no upper bound (ReLU), and the scales that keep their rounding as small as a plain sum's: what
 /// cancels there is as large as the square of the larger factor, so inputs and weights should be about as large as each
 /// other.
 NetworkPairing choose_pairing(const Model& model, const NetworkStatistics& statistics);

@@ -284,6 +284,21 @@ TEST_CASE("network: a head whose weights are much smaller or larger than its inp
   CHECK(std::find(last, in_pairs.end(), true) == in_pairs.end());
 }
 
+TEST_CASE("network: where activations have no bound nothing is summed in pairs") {
+  const TempDir dir;
+  Architecture architecture = make_architecture(32, {{1, 32, 1}, {6, 32, 1}, {6, 32, 1}}, 64, 10);
+  const auto pairs = [&] {
+    const Model model = build(dir, architecture);
+    const NetworkPairing pairing = choose_pairing(model, foretell_statistics(model));
+    return std::count_if(pairing.blocks.begin(), pairing.blocks.end(),
+                         [](const BlockPairing& b) { return b.expand || b.project; }) +
+           pairing.head;
+  };
+  CHECK(pairs() > 0);
+  architecture.blocks[1].depthwise.clamp.max = std::numeric_limits<float>::infinity();
+  CHECK(pairs() == 0);
+}
+
 TEST_CASE("network: weights of zero are not summed in pairs") {
   const TempDir dir;
   const auto path = dir.path() / "zeros.safetensors";
