@@ -8,11 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Optional, Sequence
 
-import torch
-import torch.nn.functional as F
-from torch import nn
-
-from support.converter import pad_same
+from support.converter import F, nn, pad_same, torch  # ends with 77 where torch is missing
 
 Rows = Sequence[Sequence[float]]  # (t, c, n, s)
 Activation = Callable[[], nn.Module]
