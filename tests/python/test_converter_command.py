@@ -55,7 +55,7 @@ class Labels(ConverterCase):
     def test_they_are_torchvisions(self) -> None:
         from torchvision.models import MobileNet_V2_Weights
 
-        ours = (ROOT / "models/imagenet_classes.txt").read_text().splitlines()
+        ours = json.loads((ROOT / "models/imagenet_classes.json").read_text())
         self.assertEqual(ours, list(MobileNet_V2_Weights.IMAGENET1K_V1.value.meta["categories"]))
 
     def test_without_the_file(self) -> None:

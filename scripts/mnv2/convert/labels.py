@@ -8,7 +8,7 @@ from typing import Any, Optional
 
 from mnv2.convert.architecture import ConversionError
 
-IMAGENET_CLASSES = Path(__file__).resolve().parents[3] / "models/imagenet_classes.txt"
+IMAGENET_CLASSES = Path(__file__).resolve().parents[3] / "models/imagenet_classes.json"
 
 
 class LabelsError(ConversionError):
