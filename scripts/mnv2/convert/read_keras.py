@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Mapping, Optional, Sequence
+from typing import Any, Callable, Mapping, Optional, Sequence
 
 import numpy as np
 
@@ -66,8 +66,12 @@ def _by_names(found: Mapping[tuple[str, str], np.ndarray]) -> Variables:
     return variables
 
 
-def keras_source(title: str, path: Path, graph: Graph, sha256: Optional[str]) -> Source:
-    """What a Keras model needs besides its network: its images and its labels."""
+def keras_source(title: str, path: Path, graph: Graph, sha256: Optional[str],
+                 find_labels: Optional[Callable[[int, list[str]], Optional[list[str]]]] = None) -> Source:
+    """What a model of Keras' family needs besides its network: its images and its labels.
+
+    `find_labels(outputs, notes)` finds the labels that the file itself has; without any, those beside it are taken.
+    """
     network, chain = recognise_graph(graph)
     side = graph.side or DEFAULT_SIDE
     teachable = is_teachable(network.architecture)
@@ -80,8 +84,9 @@ def keras_source(title: str, path: Path, graph: Graph, sha256: Optional[str]) ->
         notes.append(f"the model takes images of any size; {side} pixels are assumed (--crop)")
     source = Source(title, network, graph, preprocessing, None, notes, sha256, scale, shift)
     if teachable:
-        source.title = title.replace("Keras model", "Teachable Machine's Keras model")
-    source.labels = labels_beside(path.parent, network.architecture, network.output_activation, notes)
+        source.title = f"Teachable Machine's {title}"
+    inside_file = find_labels(network.architecture.outputs, notes) if find_labels is not None else None
+    source.labels = inside_file or labels_beside(path.parent, network.architecture, network.output_activation, notes)
     return source
 
 

@@ -16,9 +16,9 @@ import numpy as np
 
 from mnv2.convert.flatbuffer import Table
 from mnv2.convert.graph import INPUT, Clip, Convolution, Dense, Graph, Norm, Output, Padding, Pool, Reshape, Sum
-from mnv2.convert.labels_beside import labels_beside, without_numbers
-from mnv2.convert.read_keras import DEFAULT_SIDE, is_teachable, tensorflow_images
-from mnv2.convert.source import Source, SourceError, fold_input, recognise_graph
+from mnv2.convert.labels_beside import without_numbers
+from mnv2.convert.read_keras import keras_source
+from mnv2.convert.source import Source, SourceError
 
 IDENTIFIER = b"TFL3"
 OPERATORS = {0: "ADD", 1: "AVERAGE_POOL_2D", 3: "CONV_2D", 4: "DEPTHWISE_CONV_2D", 6: "DEQUANTIZE", 9: "FULLY_CONNECTED",
@@ -35,21 +35,11 @@ def read_tflite(path: Path, data: bytes) -> Source:
     """Raises ConversionError, and what damaged bytes raise."""
     builder = _Builder(data)
     graph = builder.build()
-    network, chain = recognise_graph(graph)
-    side = graph.side or DEFAULT_SIDE
-    teachable = is_teachable(network.architecture)
-    base, said = tensorflow_images(side, teachable)
-    preprocessing, scale, shift, inside = fold_input(chain, base, 255.0)
-    notes = [said]
-    if inside:
-        notes.append("mean and std are those of the file's own input")
+    source = keras_source("TFLite model", path, graph, hashlib.sha256(data).hexdigest(),
+                          lambda outputs, notes: _labels_inside(data, outputs, notes))
     if builder.quantised:
-        notes.append("warning: a quantised network; its weights become floats, so it agrees with its own integer arithmetic only "
-                     "approximately. Export the float one where you can")
-    source = Source(("Teachable Machine's " if teachable else "") + "TFLite model", network, graph, preprocessing, None, notes,
-                    hashlib.sha256(data).hexdigest(), scale, shift)
-    source.labels = _labels_inside(data, network.architecture.outputs, notes) or labels_beside(
-        path.parent, network.architecture, network.output_activation, notes)
+        source.notes.append("warning: a quantised network; its weights become floats, so it agrees with its own integer arithmetic only "
+                            "approximately. Export the float one where you can")
     return source
 
 
