@@ -2,7 +2,6 @@
 #pragma once
 
 #include <array>
-#include <bit>
 #include <cstdint>
 #include <filesystem>
 #include <limits>
@@ -176,11 +175,6 @@ struct Preprocessing {
   bool operator==(const Preprocessing&) const = default;
 };
 
-/// The upper half of a float32, as the file may store weights.
-using Bfloat16 = std::uint16_t;
-constexpr float widen(float value) { return value; }
-constexpr float widen(Bfloat16 value) { return std::bit_cast<float>(std::uint32_t{value} << 16); }
-
 /// An immutable model file, mapped into memory. Cheap to copy; copies share the mapping. Safe to use from any
 /// number of threads. A file that is cut short meanwhile loses its weights: replace it by renaming another.
 class MNV2_API Model {
@@ -210,8 +204,6 @@ class MNV2_API Model {
   /// @throws Error{invalid_argument} for a layer that this model does not have.
   std::span<const float> weight(const Layer& layer) const;
   std::span<const float> bias(const Layer& layer) const;
-  /// The weights as the file has them, empty where it has float32.
-  std::span<const Bfloat16> weight_bf16(const Layer& layer) const;
   /// The mean of each of the layer's inputs [in_c] in the float32 network, which int8 corrects its biases by. Empty where the
   /// file has none, and of depthwise layers.
   std::span<const float> input_mean(const Layer& layer) const;

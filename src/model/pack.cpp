@@ -95,28 +95,13 @@ class Packer {
                             outs, floats(step.classifier) + std::size_t(p) * outs * step.channels);
   }
 
-  void pack(const DensePlan& dense) const {
-    const Layer& layer = *dense.layer;
-    pack(layer, dense.products, dense.input_is_signed);
-    const int outs = kernels::kLinearVectors * plan_.lanes();
-    for (int p = 0; p < dense.panels; ++p)
-      kernels::pack_columns({.weight = model_.weight(layer).data(),
-                             .out_c = layer.out_c,
-                             .row = layer.in_c,
-                             .first_out = p * outs,
-                             .in_c = layer.in_c},
-                            outs, floats(dense.weights) + std::size_t(p) * outs * layer.in_c);
-  }
+  void pack(const DensePlan& dense) const { pack(*dense.layer, dense.panels, dense.input_is_signed); }
 
-  /// The biases of the fully connected layers.
-  void pack_dense_biases() const {
-    const auto copy = [&](const Layer& layer, std::size_t offset) {
-      const std::span<const float> bias = model_.bias(layer);
-      std::copy(bias.begin(), bias.end(), floats(offset));
-    };
-    if (plan_.tail.classifier != nullptr) copy(*plan_.tail.classifier, plan_.tail.classifier_bias);
-    for (const DensePlan& dense : plan_.dense)
-      if (dense.products.empty()) copy(*dense.layer, dense.bias);
+  /// The classifier's bias, which is no part of the tail's steps.
+  void pack_classifier_bias() const {
+    if (plan_.tail.classifier == nullptr) return;
+    const std::span<const float> bias = model_.bias(*plan_.tail.classifier);
+    std::copy(bias.begin(), bias.end(), floats(plan_.tail.classifier_bias));
   }
 
  private:
@@ -197,7 +182,7 @@ std::vector<std::size_t> share_out(const std::vector<Piece>& pieces, int parts) 
 void pack_weights(const NetworkPlan& plan, const Model& model, ThreadPool& pool, std::byte* arena) {
   const Packer packer(plan, model, arena);
   packer.pack_stem(plan.stem.panels);
-  packer.pack_dense_biases();
+  packer.pack_classifier_bias();
 
   const std::vector<Piece> pieces = cut(plan, model);
   const int parts = pool.threads() == 1 ? 1 : pool.max_parts();

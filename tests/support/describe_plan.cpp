@@ -54,11 +54,7 @@ class Writer {
     if (plan_.tail.classifier != nullptr) out_ << ", " << buffer_name(BufferId::logits);
   }
   void operator()(const DenseStage& s) {
-    out_ << "dense " << buffer_name(s.input) << ' ' << s.dense->layer->in_c << " -> " << buffer_name(s.output)
-         << ' ' << s.dense->layer->out_c;
-  }
-  void operator()(const ProductsStage& s) {
-    out_ << "products " << buffer_name(s.input) << ' ' << s.dense->layer->in_c << panels(s.dense->products)
+    out_ << "dense " << buffer_name(s.input) << ' ' << s.dense->layer->in_c << panels(s.dense->panels)
          << " -> " << buffer_name(s.output) << ' ' << s.dense->layer->out_c;
   }
   void operator()(const LogitsStage&) { out_ << "logits " << plan_.tail.classifier->out_c; }

@@ -169,20 +169,7 @@ void prepare_bytes(const PrepareArgs& a) noexcept {
   }
 }
 
-constexpr mnv2::kernels::PanelFormat kInt8DotsFormat{.name = "int8-dots",
-                                                     .precision = mnv2::Precision::int8,
-                                                     .needs = mnv2::kAvx512Vnni,
-                                                     .input = mnv2::kernels::Element::f32,
-                                                     .weight = mnv2::kernels::Element::s8,
-                                                     .halves = 1u << 2 | 1u << 4,
-                                                     .min_in_c = 1,
-                                                     .cancels = false,
-                                                     .prepares = true,
-                                                     .prepared_bytes = prepared_bytes_int8<BytesProduct>,
-                                                     .weights_bytes = weights_bytes_int8<BytesProduct>,
-                                                     .pack = pack_int8<BytesProduct>,
-                                                     .prepare = prepare_bytes,
-                                                     .multiply = multiply_groups<BytesProduct>,
-                                                     .peak = peak_of_groups<BytesProduct>};
+constexpr mnv2::kernels::PanelFormat kInt8DotsFormat =
+    int8_format<BytesProduct>("int8-dots", mnv2::kAvx512Vnni, prepare_bytes);
 
 }  // namespace

@@ -166,20 +166,27 @@ void prepare_words(const PrepareArgs& a) noexcept {
   }
 }
 
-constexpr mnv2::kernels::PanelFormat kInt8Format{.name = "int8",
-                                                 .precision = mnv2::Precision::int8,
-                                                 .needs = {},
-                                                 .input = mnv2::kernels::Element::f32,
-                                                 .weight = mnv2::kernels::Element::s8,
-                                                 .halves = 1u << 2 | 1u << 4,
-                                                 .min_in_c = 1,
-                                                 .cancels = false,
-                                                 .prepares = true,
-                                                 .prepared_bytes = prepared_bytes_int8<WordsProduct>,
-                                                 .weights_bytes = weights_bytes_int8<WordsProduct>,
-                                                 .pack = pack_int8<WordsProduct>,
-                                                 .prepare = prepare_words,
-                                                 .multiply = multiply_groups<WordsProduct>,
-                                                 .peak = peak_of_groups<WordsProduct>};
+/// Its row: what differs is the product, what prepares for it, and what it needs of the CPU.
+template <typename Product>
+constexpr mnv2::kernels::PanelFormat int8_format(const char* name, mnv2::CpuFeatures needs,
+                                                 void (*prepare)(const PrepareArgs&) noexcept) {
+  return {.name = name,
+          .precision = mnv2::Precision::int8,
+          .needs = needs,
+          .input = mnv2::kernels::Element::f32,
+          .weight = mnv2::kernels::Element::s8,
+          .halves = 1u << 2 | 1u << 4,
+          .min_in_c = 1,
+          .cancels = false,
+          .prepares = true,
+          .prepared_bytes = prepared_bytes_int8<Product>,
+          .weights_bytes = weights_bytes_int8<Product>,
+          .pack = pack_int8<Product>,
+          .prepare = prepare,
+          .multiply = multiply_groups<Product>,
+          .peak = peak_of_groups<Product>};
+}
+
+constexpr mnv2::kernels::PanelFormat kInt8Format = int8_format<WordsProduct>("int8", {}, prepare_words);
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <mutex>
 #include <unordered_map>
 #include <utility>
@@ -26,6 +27,11 @@ using model::Tensor;
 
 constexpr std::string_view kFormat = "mnv2-classify";
 constexpr std::array<std::string_view, 4> kFormatVersions{"1", "2", "3", "4"};  // each a subset of the next
+
+/// The upper half of a float32.
+using Bfloat16 = std::uint16_t;
+float widen(float value) { return value; }
+float widen(Bfloat16 value) { return std::bit_cast<float>(std::uint32_t{value} << 16); }
 
 /// Of the types that a model file has: weights may be stored in either, all else is F32.
 template <typename Value>
@@ -221,9 +227,6 @@ const std::string& Model::source() const { return data_->source; }
 const std::filesystem::path& Model::path() const { return data_->path; }
 std::uint64_t Model::file_bytes() const { return data_->file.bytes().size(); }
 std::span<const float> Model::weight(const Layer& layer) const { return data_->weights_of(layer).widened(); }
-std::span<const Bfloat16> Model::weight_bf16(const Layer& layer) const {
-  return data_->weights_of(layer).weight_bf16;
-}
 std::span<const float> Model::input_mean(const Layer& layer) const {
   return data_->weights_of(layer).input_mean;
 }

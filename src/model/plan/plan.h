@@ -76,7 +76,7 @@ struct BlockPlan {
 
   int stride() const { return block->depthwise.stride; }
   int groups() const { return second_group > 0 ? 2 : 1; }
-  // The depthwise convolution reads what the expansion or the stem clamped last, or the block before this one.
+  // Whether what the depthwise convolution gives may be negative.
   bool filtered_is_signed() const { return block->depthwise.clamp.min < 0; }
   std::ptrdiff_t ring_row_bytes() const { return std::ptrdiff_t{input.w + 2} * input.block_bytes; }
   std::ptrdiff_t ring_block_bytes() const { return ring_rows * ring_row_bytes(); }
@@ -126,13 +126,10 @@ struct TailPlan {
 /// A fully connected layer after the tail's; in other precisions than float32 all of them are.
 struct DensePlan {
   const Layer* layer = nullptr;
-  int index = 0;         // in Architecture::layers()
-  Panels products = {};  // in other precisions than float32: a pointwise convolution of one pixel
+  int index = 0;       // in Architecture::layers()
+  int outputs = 0;     // padded to whole panels
+  Panels panels = {};  // of a pointwise convolution of one pixel
   bool input_is_signed = true;
-  int panels = 0;           // in float32: of kLinearVectors vectors of outputs
-  int outputs = 0;          // padded to panels
-  std::size_t weights = 0;  // offset in the arena of [panels][in_c][kLinearVectors * V] floats, bytes
-  std::size_t bias = 0;     // offset in the arena of [outputs] floats, bytes
 };
 
 struct NetworkPlan {

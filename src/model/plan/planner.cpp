@@ -265,16 +265,8 @@ class Planner {
     DensePlan dense{.layer = &layer, .index = plan_.layers++};
     plan_.multiply_adds += std::int64_t{layer.in_c} * layer.out_c;
     dense.input_is_signed = std::exchange(features_are_signed_, layer.clamp.min < 0);
-    if (plan_.precision != Precision::float32) {
-      dense.products = take_panels({.precision = plan_.precision, .out_c = layer.out_c, .in_c = layer.in_c});
-      dense.outputs = round_up(layer.out_c, kMaxPanelVectors * lanes_);
-      plan_.dense.push_back(dense);
-      return;
-    }
-    dense.panels = divide_up(layer.out_c, kLinearVectors * lanes_);
-    dense.outputs = dense.panels * kLinearVectors * lanes_;
-    dense.weights = stream_->take(sizeof(float) * dense.outputs * layer.in_c);
-    dense.bias = stream_->take(sizeof(float) * dense.outputs);
+    dense.panels = take_panels({.precision = plan_.precision, .out_c = layer.out_c, .in_c = layer.in_c});
+    dense.outputs = round_up(layer.out_c, kMaxPanelVectors * lanes_);
     plan_.dense.push_back(dense);
   }
 

@@ -82,12 +82,8 @@ class Scheduler {
   void add_dense(const DensePlan& dense) {
     const BufferId output = schedule_.outputs == BufferId::dense ? BufferId::next_dense : BufferId::dense;
     need(output, sizeof(float) * dense.outputs);
-    if (dense.products.empty()) {
-      add(DenseStage{&dense, schedule_.outputs, output}, dense.panels);
-    } else {
-      need_prepared(BufferId::prepared_input, dense.products, dense.layer->in_c, 1);
-      add(ProductsStage{&dense, schedule_.outputs, output}, static_cast<int>(dense.products.size()));
-    }
+    need_prepared(BufferId::prepared_input, dense.panels, dense.layer->in_c, 1);
+    add(DenseStage{&dense, schedule_.outputs, output}, static_cast<int>(dense.panels.size()));
     schedule_.outputs = output;
   }
 

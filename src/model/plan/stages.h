@@ -71,14 +71,8 @@ struct DenseStage {
   BufferId input, output;
 };
 
-/// The same in other precisions than float32, where it is a pointwise convolution of one pixel. By panels.
-struct ProductsStage {
-  const DensePlan* dense;
-  BufferId input, output;
-};
-
 using Stage = std::variant<RoundInputStage, StemStage, BandsStage, GroupsStage, HiddenStage, ProjectStage,
-                           MergeStage, PrepareHeadStage, TailStage, LogitsStage, DenseStage, ProductsStage>;
+                           MergeStage, PrepareHeadStage, TailStage, LogitsStage, DenseStage>;
 
 /// Half-open interval of work.
 struct Range {

@@ -164,39 +164,25 @@ class StageRun {
   void operator()(const DenseStage& stage) const {
     const DensePlan& dense = *stage.dense;
     const LayerTimer timer(context_, thread_, dense.index);
-    const Clamp& clamp = dense.layer->clamp;
-    const int outs = kernels::kLinearVectors * context_.plan.lanes();
-    for (int panel = units_.begin; panel < units_.end; ++panel) {
-      float* const output = context_.floats(stage.output) + std::ptrdiff_t{panel} * outs;
-      std::copy_n(context_.weights(dense.bias) + std::ptrdiff_t{panel} * outs, outs, output);
-      context_.kernels().linear(
-          {.input = context_.floats(stage.input),
-           .weights = context_.weights(dense.weights) + std::ptrdiff_t{panel} * outs * dense.layer->in_c,
-           .output = output,
-           .in_c = dense.layer->in_c});
-      for (int i = 0; i < outs; ++i) output[i] = std::clamp(output[i], clamp.min, clamp.max);
-    }
-  }
-
-  void operator()(const ProductsStage& stage) const {
-    const DensePlan& dense = *stage.dense;
-    const LayerTimer timer(context_, thread_, dense.index);
     const int in_c = dense.layer->in_c;
     const std::ptrdiff_t block = context_.kernels().block_bytes;
+    const std::byte* const input = context_.buffer(stage.input);
+    std::byte* const prepared = context_.buffer(BufferId::prepared_input, thread_);
+    if (const kernels::PanelFormat* const format = preparing_format(dense.panels))
+      format->prepare({.input = input,
+                       .input_block_stride = block,
+                       .prepared = prepared,
+                       .run_pixels = 1,
+                       .in_c = in_c,
+                       .pixels = 1,
+                       .is_signed = dense.input_is_signed});
     const kernels::Epilogue epilogue{.clamp_min = dense.layer->clamp.min,
                                      .clamp_max = dense.layer->clamp.max};
-    std::byte* const prepared = context_.buffer(BufferId::prepared_input, thread_);
-    preparing_format(dense.products)
-        ->prepare({.input = context_.buffer(stage.input),
-                   .input_block_stride = block,
-                   .prepared = prepared,
-                   .run_pixels = 1,
-                   .in_c = in_c,
-                   .pixels = 1,
-                   .is_signed = dense.input_is_signed});
     for (int i = units_.begin; i < units_.end; ++i) {
-      const Panel& panel = dense.products[i];
-      panel.format->multiply({.weights = context_.arena + panel.weights,
+      const Panel& panel = dense.panels[i];
+      panel.format->multiply({.input = input,
+                              .input_block_stride = block,
+                              .weights = context_.arena + panel.weights,
                               .bias = context_.weights(panel.bias),
                               .output = {context_.buffer(stage.output) + panel.first_vector * block, block},
                               .epilogue = &epilogue,
